@@ -1,0 +1,9 @@
+"""The table of contents."""
+
+pytest_plugins = [
+    "fixtures.gate",  # reads the call, looks, gives the verdict
+    "fixtures.given",  # facts by argument name
+    "fixtures.hosts",  # testinfra's `host`, for checks/site/
+    "reports.terminal",  # one line a guarantee, the cards, the verdict
+    "reports.page",  # the same as one HTML file
+]

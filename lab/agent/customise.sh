@@ -1,0 +1,42 @@
+# Runs once, as root, chrooted into the unpacked base image. The files of lab/agent/ are in /tmp/agent.
+set -eu
+runner=$1  # version of the runner to install, e.g. 2.336.0
+umask 022
+
+groupadd --gid 1001 runner
+useradd --uid 1001 --gid 1001 --create-home --shell /bin/bash runner
+useradd --uid 1002 --create-home --shell /bin/bash --groups systemd-journal audit
+install -d -m 0700 -o audit -g audit /home/audit/.ssh
+
+# Keys and ids belong to a host, never to the image.
+rm -f /etc/ssh/ssh_host_*
+: > /etc/machine-id
+
+install -m 0644 /tmp/agent/sshd.conf /etc/ssh/sshd_config.d/lab.conf
+install -m 0644 /tmp/agent/chrony.conf /etc/chrony/chrony.conf
+install -D -m 0644 /tmp/agent/chrony.service.conf /etc/systemd/system/chrony.service.d/lab.conf
+# -F 0: its syscall filter and nspawn's do not agree.
+echo 'DAEMON_OPTS="-x -F 0"' > /etc/default/chrony
+install -d /var/log/journal
+install -d /etc/systemd/journald.conf.d
+printf '[Journal]\nSystemMaxUse=32M\n' > /etc/systemd/journald.conf.d/lab.conf
+
+# They would try the network, fail, and leave failed units.
+systemctl disable --quiet apt-daily.timer apt-daily-upgrade.timer
+systemctl enable --quiet ssh.service chrony.service
+
+root=/opt/actions-runner
+install -d -o runner -g runner $root $root/_diag $root/_work "$root/bin.$runner" "$root/externals.$runner"
+ln -s "$root/bin.$runner" $root/bin
+ln -s "$root/externals.$runner" $root/externals
+# A copy, not a link: /proc/PID/exe must name the version that runs.
+cp "$(readlink -f /usr/bin/python3)" $root/bin/Runner.Listener
+cat > $root/bin/Runner.Listener.deps.json <<END
+{
+  "runtimeTarget": {"name": ".NETCoreApp,Version=v8.0/linux-x64", "signature": ""},
+  "libraries": {"Runner.Listener/$runner": {"type": "project", "serviceable": false, "sha512": ""}}
+}
+END
+install -m 0755 /tmp/agent/runsvc.sh $root/runsvc.sh
+install -m 0644 /tmp/agent/listener.py $root/run
+chown -R -h runner:runner $root

@@ -1,0 +1,73 @@
+"""The text of the context file: the world as the suite is told of it."""
+
+import datetime
+
+from lab.world import REPOSITORY, Lab
+
+
+def context_text(lab: Lab, today: datetime.date | None = None) -> str:
+    """`.lab/context.yml`. Two engines, one shape; comments say where they differ and why."""
+    until = (today or datetime.date.today()) + datetime.timedelta(days=90)
+    runners = "".join(runner_text(lab, index, until) for index in range(len(lab.hosts)))
+    if lab.engine == "nspawn":
+        limits = "  disk_free: 32MiB   # the hosts' work directories hold 128 MiB\n  time_daemon: true\n"
+    else:
+        limits = (
+            "  disk_free: 32MiB\n"
+            "  # The clock is this machine's own, and so is the business of keeping it.\n"
+            "  time_daemon: false\n"
+        )
+    return f"""# Written by `python -m lab up` (engine {lab.engine}), removed by `python -m lab down`.
+version: 1
+name: lab
+github:
+  api_url: {lab.api_url}
+  repository: {REPOSITORY}
+  token: {{file: {quoted(str(lab.token_file))}}}
+ssh:
+  config: {quoted(str(lab.ssh_config))}
+environment:
+  name: production
+  requires: [reviewers, no-self-review, branch-policy, no-admin-bypass]
+secrets: [DEPLOY_KEY, REGISTRY_TOKEN]
+deploy:
+  workflow: .github/workflows/deploy-production.yml
+  job: deploy
+  lock: production
+rollback:
+  workflow: .github/workflows/rollback.yml
+  input: version
+  artifact: "widgets-{{sha}}"
+  window: 14d
+selectors:
+  - {{uses: ./.github/workflows/preflight.yml, output: runs-on}}
+runners:
+{runners}targets:
+  - {{name: app, url: "http://{lab.address}:{lab.app_port}/health", status: 200}}
+  - {{name: database, tcp: "{lab.address}:{lab.database_port}"}}
+limits:
+{limits}"""
+
+
+def runner_text(lab: Lab, index: int, until: datetime.date) -> str:
+    host = lab.hosts[index]
+    return f"""  - name: {host.name}
+    role: {"primary" if index == 0 else "secondary"}
+    host: {host.name}
+    connection: ssh
+    supervisor: {"systemd" if host.unit else "process"}
+    directory: {quoted(host.directory)}
+    user: {quoted(host.user)}
+    group: production
+    labels: [{", ".join(host.labels)}]
+    runs_on: [self-hosted, {host.name}]
+    approved: {{by: production-owner, ticket: INFRA-472, until: {until.isoformat()}}}
+"""
+
+
+def quoted(text: str) -> str:
+    """A YAML scalar: plain where that is safe, else single-quoted."""
+    plain = text and all(c.isalnum() or c in "/._-" for c in text) and not text[0].isdigit()
+    return text if plain else "'" + text.replace("'", "''") + "'"
+
+

@@ -1,0 +1,42 @@
+"""A fault: a named way to break the lab that says which checks break and which become unknown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.world import Lab
+
+BOTH = frozenset({"nspawn", "loopback"})
+NSPAWN = frozenset({"nspawn"})
+LOOPBACK = frozenset({"loopback"})
+
+WITHOUT_SERVICE = frozenset({"runner-health/service-running"})
+"""Checks that are not applicable where a runner has no unit (engine `loopback`)."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to break the lab.
+
+    Ids in `breaks` and `unknown` are `guarantee/slug` for production as a whole and
+    `guarantee/slug[runner]` for one runner. `inject` returns once the fault can be seen,
+    `heal` once health can be seen again.
+    """
+
+    name: str
+    story: str
+    breaks: frozenset[str]
+    unknown: frozenset[str]
+    engines: frozenset[str]
+    inject: Callable[[Lab], None]
+    heal: Callable[[Lab], None]
+    host: str = ""
+    """The host on whose disk, processes and links alone it acts: `reset` of that host mends it too."""
+
+    def expected(self, engine: str) -> tuple[frozenset[str], frozenset[str]]:
+        """(broken, unknown) ids on `engine`, less those that are not applicable there."""
+        if engine != "loopback":
+            return self.breaks, self.unknown
+        return (
+            frozenset(i for i in self.breaks if i.partition("[")[0] not in WITHOUT_SERVICE),
+            frozenset(i for i in self.unknown if i.partition("[")[0] not in WITHOUT_SERVICE),
+        )

@@ -1,0 +1,64 @@
+"""Every fault by name, and breaking and healing with a memory of what is broken."""
+
+import importlib
+import importlib.util
+
+from lab.fault import Fault
+from lab.faults_hosts import HOST_FAULTS
+from lab.process import LabError
+from lab.world import Lab
+
+
+def collected() -> dict[str, Fault]:
+    """Faults of the hosts, then those of the stand-in; a name is used once."""
+    every = list(HOST_FAULTS)
+    if importlib.util.find_spec("lab.faults_github"):
+        every += importlib.import_module("lab.faults_github").FAULTS
+    found: dict[str, Fault] = {}
+    for fault in every:
+        if fault.name in found:
+            raise LabError(f"two faults are called {fault.name}")
+        found[fault.name] = fault
+    return found
+
+
+FAULTS = collected()
+
+
+def fault_named(name: str) -> Fault:
+    if name not in FAULTS:
+        import difflib
+
+        near = difflib.get_close_matches(name, FAULTS, 1)
+        raise LabError(f"no fault {name!r}" + (f"; did you mean {near[0]}?" if near else "; see: python -m lab faults"))
+    return FAULTS[name]
+
+
+def break_lab(lab: Lab, name: str) -> None:
+    """Inject a fault and remember it, before and not after: half a fault needs healing too."""
+    fault = fault_named(name)
+    if lab.engine not in fault.engines:
+        raise LabError(f"{name} needs engine {' or '.join(sorted(fault.engines))}; this lab is {lab.engine}")
+    if name in lab.broken:
+        raise LabError(f"{name} is in place already; try: python -m lab heal {name}")
+    lab.broken.append(name)
+    lab.save()
+    fault.inject(lab)
+
+
+def heal_lab(lab: Lab, name: str | None = None) -> list[str]:
+    """Heal one fault, or all that are in place, the newest first. The names healed.
+
+    Faults of the stand-in go first: healing a host waits for the stand-in's word.
+    """
+    if name is not None:
+        fault_named(name)
+        names = [name] if name in lab.broken else []
+    else:
+        hosts = {fault.name for fault in HOST_FAULTS}
+        names = sorted(reversed(lab.broken), key=lambda n: n in hosts)
+    for each in names:
+        fault_named(each).heal(lab)
+        lab.broken.remove(each)
+        lab.save()
+    return names

@@ -1,0 +1,219 @@
+"""Faults of the GitHub stand-in: what its world or the way to it can suffer, and what a gate must then say.
+
+Expected ids follow the catalogue; each set holds everything that the fault breaks or hides, not the main thing alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lab.fault import BOTH, Fault
+from lab.world import Lab
+
+PRIMARY, STANDBY = "prod-runner-01", "prod-runner-02"
+R = (PRIMARY, STANDBY)
+
+
+def each(check: str) -> frozenset[str]:
+    """A check of one runner, for both."""
+    return frozenset(f"{check}[{name}]" for name in R)
+
+
+REGISTRATIONS = (
+    each("runner-health/registered")
+    | each("runner-health/online")
+    | {"failover/standby-ready", "failover/choice-binds", "failover/strangers-excluded"}
+)
+"""What is read from the lists of runners."""
+
+SECRETS = frozenset({"secret-masking/secrets-present", "secret-masking/environment-only"})
+"""What is read from the lists of secrets' names: one look, so that one lost list hides both."""
+
+FILES = frozenset(
+    {
+        "serialization/one-lock",
+        "serialization/never-cut",
+        "serialization/nothing-in-flight",
+        "failover/reachable-by-job",
+        "failover/strangers-excluded",
+        "rollback/path-alive",
+    }
+)
+"""What is read from the workflow files. What is in flight is among it: they say which runs change production."""
+
+GUARDED = frozenset({"secret-masking/environment-guarded"})
+LAST_GOOD = frozenset({"rollback/last-good-known", "rollback/artifact-kept"})
+CLOCK = each("runner-health/clock-true")
+"""GitHub's `Date` is taken from an answer that means something; an error page may be a proxy's."""
+
+EVERYTHING = REGISTRATIONS | SECRETS | FILES | GUARDED | LAST_GOOD | CLOCK | {"pace/p95"}
+
+
+def posted(name: str, params: Mapping[str, Any] | None) -> Callable[[Lab], None]:
+    def inject(lab: Lab) -> None:
+        lab.request("POST", f"/_lab/fault/{name}", params)
+
+    return inject
+
+
+def deleted(name: str) -> Callable[[Lab], None]:
+    def heal(lab: Lab) -> None:
+        # Healing twice, or after a reset, is no error of anybody's.
+        on = lab.request("GET", "/_lab/state")
+        if name in on["world_faults"] or name in on["transport_faults"]:
+            lab.request("DELETE", f"/_lab/fault/{name}")
+
+    return heal
+
+
+def world(name: str, story: str, *breaks: str) -> Fault:
+    """The world itself is amiss, and everything can be seen."""
+    return Fault(name, story, frozenset(breaks), frozenset(), BOTH, posted(name, None), deleted(name))
+
+
+def way(name: str, story: str, unknown: frozenset[str], **params: object) -> Fault:
+    """The way to GitHub is amiss: nothing is known to be broken."""
+    return Fault(name, story, frozenset(), unknown, BOTH, posted(name, params), deleted(name))
+
+
+WORLD = (
+    world(
+        "runner-unregistered",
+        "The primary's registration was removed: GitHub does not list it any more.",
+        "runner-health/registered[prod-runner-01]",
+        "runner-health/online[prod-runner-01]",
+    ),
+    world(
+        "labels-drifted",
+        "The primary lost the label that is its own name, so no job that is sent to it finds it.",
+        "runner-health/registered[prod-runner-01]",
+    ),
+    world(
+        "runner-offline-at-github",
+        "GitHub says offline although the primary polls.",
+        "runner-health/online[prod-runner-01]",
+    ),
+    world("runner-flaps", "One answer in two says the primary is offline; asked twice it is online."),
+    world(
+        "stranger-registered",
+        "Someone registered a runner of the repository with the labels of both production runners.",
+        "failover/strangers-excluded",
+        "failover/choice-binds",
+    ),
+    world(
+        "twin-labels",
+        "The standby wears the primary's own label too, so a job for the primary may land on either.",
+        # The undeclared label makes the standby unfit, and what is emitted for the primary may land there.
+        "runner-health/registered[prod-runner-02]",
+        "failover/choice-binds",
+    ),
+    world(
+        "secret-missing", "DEPLOY_KEY was deleted from the production environment.", "secret-masking/secrets-present"
+    ),
+    world(
+        "secret-also-at-repository",
+        "DEPLOY_KEY was created for the whole repository as well, where every job can read it.",
+        "secret-masking/environment-only",
+    ),
+    world("reviewers-removed", "Nobody has to approve a deploy any more.", "secret-masking/environment-guarded"),
+    world("self-review-allowed", "Who starts a deploy may approve it.", "secret-masking/environment-guarded"),
+    world("admins-bypass", "Administrators may bypass the environment's rules.", "secret-masking/environment-guarded"),
+    world("branch-policy-none", "Any branch may deploy to production.", "secret-masking/environment-guarded"),
+    world(
+        "branch-policy-protected-but-none-protected",
+        "Only protected branches may deploy, and none is protected, so all of them may.",
+        "secret-masking/environment-guarded",
+    ),
+    world(
+        "lock-renamed",
+        "The rollback takes a lock of its own, so it can run beside a deploy.",
+        "serialization/one-lock",
+        "rollback/path-alive",
+    ),
+    world(
+        "second-workflow-no-lock",
+        "A hotfix workflow deploys to production on the approved runners, without the lock.",
+        "serialization/one-lock",
+    ),
+    world("cancel-in-progress", "A new deploy cuts the running one.", "serialization/never-cut"),
+    world(
+        "deploy-in-flight",
+        "A deploy runs on the standby now and holds the lock.",
+        "serialization/nothing-in-flight",
+        "failover/standby-ready",
+    ),
+    world(
+        "lock-held-by-waiting-run",
+        "A deploy has waited three hours for an approval, and holds the lock all the while.",
+        "serialization/nothing-in-flight",
+    ),
+    world(
+        "standby-offline",
+        "GitHub says that the standby is offline.",
+        "failover/standby-ready",
+        "runner-health/online[prod-runner-02]",
+    ),
+    world("standby-busy", "The standby runs somebody's tests.", "failover/standby-ready"),
+    world("runner-busy-primary", "The primary runs somebody's tests. That breaks no promise: a deploy waits its turn."),
+    world(
+        "label-only-primary",
+        "The deploy job names the primary's label instead of the gate's choice: it would wait a day for a dead runner.",
+        "failover/reachable-by-job",
+    ),
+    world(
+        "no-last-good",
+        "The commit of the release before this one is gone (404).",
+        "rollback/last-good-known",
+    ),
+    world(
+        "last-good-pruned",
+        "The commit of the release before this one is gone, said as GitHub says it (422).",
+        "rollback/last-good-known",
+    ),
+    world("artifact-expired", "The artifact of the release before this one has expired.", "rollback/artifact-kept"),
+    world("artifact-missing", "The artifact of the release before this one was deleted.", "rollback/artifact-kept"),
+    world("rollback-disabled", "Someone disabled the rollback workflow.", "rollback/path-alive"),
+    world("rollback-no-input", "The rollback workflow does not ask for a version any more.", "rollback/path-alive"),
+    world("slow-deploys", "The six newest deploys took 11 to 16 minutes.", "pace/p95"),
+)
+
+WAYS = (
+    way("api-down", "GitHub answers 503 to everything.", EVERYTHING, kind="status", status=503),
+    way("api-stalls", "GitHub takes every request and answers none.", EVERYTHING, kind="stall"),
+    way("token-revoked", "The gate's token was revoked (401).", EVERYTHING, kind="token-revoked"),
+    way("rate-limit-used-up", "The hour's requests are used up.", EVERYTHING, kind="primary-exhausted"),
+    way("proxy-page", "Something between answers with an HTML page.", EVERYTHING, kind="html"),
+    way(
+        "permission-administration-lost",
+        "The token may not list the repository's runners any more.",
+        REGISTRATIONS,
+        kind="permission-lost",
+        permission="administration",
+    ),
+    way(
+        "permission-secrets-lost",
+        "The token may not list the repository's secrets any more.",
+        SECRETS,
+        kind="permission-lost",
+        permission="secrets",
+    ),
+    way(
+        "contents-truncated",
+        "Every answer about the repository's files breaks off half-way.",
+        FILES,
+        kind="truncated",
+        endpoint="/contents",
+    ),
+    way(
+        "api-hiccup",
+        "Each list of runners fails twice with 502 and then answers.",
+        frozenset(),
+        kind="status",
+        status=502,
+        endpoint="/actions/runners",
+        times=2,
+    ),
+)
+
+FAULTS: tuple[Fault, ...] = WORLD + WAYS

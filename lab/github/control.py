@@ -1,0 +1,68 @@
+"""The lab's own door: `/_lab/…`, where runners poll and where the lab breaks and heals. No part of GitHub's API."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from lab.github.hub import Hub
+
+Reply = tuple[int, Any]
+
+
+class HasKeys(Protocol):
+    @property
+    def runner(self) -> str: ...
+
+    @property
+    def lab(self) -> str: ...
+
+
+def control(hub: Hub, keys: HasKeys, method: str, path: str, headers: Mapping[str, str], sent: bytes) -> Reply:
+    """Status and JSON of one call to `/_lab/…`. `GET /_lab/ready` needs no key."""
+    parts = path.strip("/").split("/")[1:]
+    if (method, parts) == ("GET", ["ready"]):
+        return 200, {"ready": True}
+    headers = {name.casefold(): text for name, text in headers.items()}
+    polling = method == "POST" and len(parts) == 3 and parts[0] == "runners" and parts[2] == "poll"
+    key = headers.get("authorization", "").removeprefix("Bearer ") if polling else headers.get("x-lab-key", "")
+    if not hmac.compare_digest(key.strip().encode(), (keys.runner if polling else keys.lab).encode()):
+        return 401, {"message": "this door needs " + ("the runner key as bearer" if polling else "X-Lab-Key")}
+    try:
+        body = json.loads(sent) if sent.strip() else {}
+        if not isinstance(body, dict):
+            raise ValueError("the body is no JSON object")
+        with hub.lock:
+            return _polled(hub, parts[1], body) if polling else _ordered(hub, method, parts, body)
+    except ValueError as wrong:
+        return 422, {"message": str(wrong)}
+
+
+def _polled(hub: Hub, name: str, body: Mapping[str, Any]) -> Reply:
+    if not hub.poll(name, str(body.get("version") or "")):
+        return 404, {"message": f"no runner {name} is registered"}
+    return 200, {}
+
+
+def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -> Reply:
+    match method, parts:
+        case "GET", ["state"]:
+            return 200, hub.dump()
+        case "POST", ["reset"]:
+            hub.reset()
+            return 200, {}
+        case "POST", ["fault", name]:
+            hub.break_(name, body)
+            return 200, {}
+        case "DELETE", ["fault"]:
+            hub.heal("")
+            return 200, {}
+        case "DELETE", ["fault", name]:
+            return (200, {}) if hub.heal(name) else (404, {"message": f"the fault {name} is not on"})
+        case "POST", ["runners"]:
+            return 201, {"id": hub.register(body).id}
+        case "DELETE", ["runners", name]:
+            return (200, {}) if hub.unregister(name) else (404, {"message": f"no runner {name} is registered"})
+    return 404, {"message": "no such order"}

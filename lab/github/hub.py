@@ -1,0 +1,177 @@
+"""The stand-in's memory: the world, the faults that are on, who polled when, how much of the rate limit is used.
+
+The world is a pure function of (when it was laid, the strangers registered, the world faults in the order they came),
+so that taking one fault away leaves exactly the others. Callers hold `lock`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from lab.github import transport
+from lab.github.endpoints_repo import ROUTES
+from lab.github.history import DEFAULT_GROUP, build, repository_files
+from lab.github.mutate import MUTATIONS
+from lab.github.router import Router
+from lab.github.transport import TransportFault
+from lab.github.world import ONLINE_SECONDS, Runner, World, iso
+
+HOURLY = 5000
+
+
+class Hub:
+    def __init__(self, owner: str, repo: str) -> None:
+        self.lock = threading.Lock()
+        self.owner, self.repo = owner, repo
+        self._polls: dict[str, tuple[float, str]] = {}
+        """Runner name to (monotonic time of its last poll, the version it told). Outlives a reset: agents poll on."""
+        self.reset()
+        self.router = Router(self.world, ROUTES)
+
+    def reset(self) -> None:
+        """The healthy world, laid back from now, with no fault on and nothing of the rate limit used."""
+        self.laid = datetime.now(UTC)
+        self.strangers: dict[str, Runner] = {}
+        self.removed: set[str] = set()
+        self.world_faults: list[str] = []
+        self.transport_faults: dict[str, TransportFault] = {}
+        self._flips: dict[tuple[str, str], int] = {}
+        self.used = 0
+        self.window = int(time.time()) + 3600
+        self.lay()
+
+    def lay(self) -> None:
+        self.world: World = build(self.owner, self.repo, self.laid, repository_files())
+        self.world.runners = [runner for runner in self.world.runners if runner.name not in self.removed]
+        self.world.runners += [Runner(**asdict(runner)) for runner in self.strangers.values()]
+        for name in self.world_faults:
+            MUTATIONS[name](self.world)
+        for name, (_, version) in self._polls.items():
+            runner = self.world.runner(name)
+            if runner is not None and version:
+                runner.version = version
+
+    def break_(self, name: str, params: Mapping[str, Any]) -> None:
+        """Raises ValueError when there is no such fault."""
+        if name in MUTATIONS:
+            if name not in self.world_faults:
+                self.world_faults.append(name)
+                try:
+                    self.lay()
+                except (AssertionError, LookupError, ValueError) as wrong:
+                    self.world_faults.remove(name)
+                    self.lay()
+                    others = ", ".join(self.world_faults)
+                    raise ValueError(f"{name} cannot come on top of {others}: {wrong}") from None
+            return
+        self.transport_faults[name] = transport.parse(name, params)
+
+    def heal(self, name: str) -> bool:
+        """Ends one fault, or all of them for an empty name. False when it was not on."""
+        known = name in self.world_faults or name in self.transport_faults or not name
+        self.transport_faults = {n: f for n, f in self.transport_faults.items() if name and n != name}
+        left = [n for n in self.world_faults if name and n != name]
+        if left != self.world_faults:
+            self.world_faults = left
+            self._flips = {}
+            self.lay()
+        return known
+
+    def poll(self, name: str, version: str) -> bool:
+        """A runner's sign of life. False when no such runner is registered."""
+        runner = self.world.runner(name)
+        if runner is None:
+            return False
+        self._polls[name] = (time.monotonic(), version)
+        if version:
+            runner.version = version
+        return True
+
+    def online(self, runner: Runner, path: str = "") -> bool:
+        """GitHub's word on a runner. A flapping one is offline in the first, third, … answer of each list."""
+        if runner.kept_offline:
+            return False
+        if runner.flaps and path:
+            flip = self._flips.get((runner.name, path), 0)
+            self._flips[runner.name, path] = flip + 1
+            if flip % 2 == 0:
+                return False
+        polled = self._polls.get(runner.name)
+        return runner.always_online or (polled is not None and time.monotonic() - polled[0] <= ONLINE_SECONDS)
+
+    def register(self, wish: Mapping[str, Any]) -> Runner:
+        """A runner more; the known one when it is there already. Raises ValueError with a sentence.
+
+        `group` is a group's name or id. Without `scope` a group other than the default one means the organisation:
+        a repository's own runners can be in no other.
+        """
+        name, wanted = wish.get("name"), wish.get("group") or DEFAULT_GROUP
+        if not isinstance(name, str) or not name:
+            raise ValueError("a runner needs a name")
+        group = next((g for g in self.world.groups if wanted in (g.name, g.id)), None)
+        if group is None:
+            raise ValueError(f"no runner group is called {wanted}")
+        scope = wish.get("scope") or ("repo" if group.default else "org")
+        if scope not in ("repo", "org"):
+            raise ValueError(f"scope is repo or org, not {scope}")
+        if name in self.removed:
+            self.removed.discard(name)
+            self.lay()
+        known = next((r for r in self.world.runners if (r.name, r.scope) == (name, scope)), None)
+        if known is not None:
+            return known
+        automatic = {"self-hosted", "linux", "x64"}
+        runner = Runner(
+            id=200 + len(self.strangers),
+            name=name,
+            custom=[str(label) for label in wish.get("labels", []) if str(label).casefold() not in automatic],
+            group_id=group.id,
+            scope="org" if scope == "org" else "repo",
+            always_online=bool(wish.get("always_online", False)),
+            busy=bool(wish.get("busy", False)),
+        )
+        self.strangers[name] = runner
+        self.lay()
+        return runner
+
+    def unregister(self, name: str) -> bool:
+        if self.world.runner(name) is None:
+            return False
+        self.removed.add(name)
+        self.strangers.pop(name, None)
+        self.lay()
+        return True
+
+    def rate(self, spend: int = 0) -> dict[str, int]:
+        """The primary limit of this hour, after spending."""
+        if time.time() >= self.window:
+            self.used, self.window = 0, int(time.time()) + 3600
+        self.used = min(HOURLY, self.used + spend)
+        return {"limit": HOURLY, "used": self.used, "remaining": HOURLY - self.used, "reset": self.window}
+
+    def dump(self) -> dict[str, Any]:
+        """What a person or a test wants to know of the stand-in; no secret is in it."""
+        return {
+            "laid": iso(self.laid),
+            "world_faults": list(self.world_faults),
+            "transport_faults": {
+                fault.name: {
+                    "kind": fault.kind,
+                    "endpoint": fault.endpoint.pattern,
+                    "struck": fault.struck,
+                    **fault.more,
+                }
+                for fault in self.transport_faults.values()
+            },
+            "runners": [asdict(runner) | {"online": self.online(runner)} for runner in self.world.runners],
+            "runs": len(self.world.runs),
+            "deployments": len(self.world.deployments),
+            "artifacts": len(self.world.artifacts),
+            "branches": {branch.name: branch.sha for branch in self.world.branches},
+            "rate": self.rate(),
+        }

@@ -1,0 +1,154 @@
+"""The hosts' base image (engine `nspawn`): built once, cached as a tarball and as an unpacked tree.
+
+Two keys: the tarball's is a hash of the package list and of how it is built, the tree's adds the
+customise code and the files it installs. Both live in the user's cache directory.
+"""
+
+import ctypes
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.process import LabError, run
+from lab.world import RUNNER_VERSION
+
+SUITE = "bookworm"
+PACKAGES = (
+    "systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "procps", "iproute2",
+    "iputils-ping", "nftables", "python3-minimal", "libpython3-stdlib", "ca-certificates", "sudo",
+    "faketime", "curl", "openssl", "chrony",
+)  # fmt: skip
+EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
+AGENT = Path(__file__).resolve().parent / "agent"
+KEPT = 2
+"""Unpacked trees (about 210 MB each) that stay in the cache, newest first."""
+
+PR_SET_PDEATHSIG = 1
+SEPARATE = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
+"""mmdebstrap and chroots mount the real /dev, /proc and /sys into their trees. In namespaces of
+their own nothing of that survives a kill, and no later delete can walk into the real ones."""
+
+
+def cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "runner-preflight"
+
+
+def tarball_command(target: Path) -> list[str]:
+    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
+    return ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", *options, SUITE, str(target)]
+
+
+def tarball_key() -> str:
+    return hashlib.sha256(repr((os.uname().machine, tarball_command(Path("-")))).encode()).hexdigest()[:12]
+
+
+def tree_key() -> str:
+    digest = hashlib.sha256(f"{tarball_key()} {RUNNER_VERSION}".encode())
+    for path in sorted(AGENT.iterdir()):
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def separately(argv: list[str], *, cwd: Path, log: Path, temporary: Path) -> None:
+    """Run `argv` where it can leave no mount and no process behind, however this ends."""
+    environment = {**os.environ, "TMPDIR": str(temporary), "LC_ALL": "C"}
+    with log.open("ab") as out:
+        done = subprocess.run(
+            [*SEPARATE, *argv], cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            preexec_fn=die_with_parent,
+        )  # fmt: skip
+    if done.returncode:
+        raise LabError(f"exit {done.returncode}: {' '.join(argv)}\n{log.read_text(errors='replace')[-1500:]}")
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a tree, never through a mount."""
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    if any(m == str(path) or m.startswith(f"{path}/") for m in mounted):
+        raise LabError(f"will not delete {path}: something is mounted in it")
+    run(["rm", "-rf", "--one-file-system", str(path)], seconds=120)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Two checkouts share the cache: one builds, the other waits."""
+    with open(folder / "lock", "a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def ready() -> bool:
+    """Whether `ensure` has nothing to do."""
+    return (cache() / f"tree-{tree_key()}").is_dir()
+
+
+def ensure(say: Callable[[str], None]) -> Path:
+    """The unpacked, customised tree; built if it is not there yet."""
+    folder = cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    tree = folder / f"tree-{tree_key()}"
+    with alone(folder):
+        # What a killed build left.
+        for path in (*folder.glob("build-*"), *folder.glob("*.part")):
+            remove_tree(path)
+        if not tree.is_dir():
+            build(folder, tree, say)
+        os.utime(tree)
+        tidy(folder, tree)
+    return tree
+
+
+def build(folder: Path, tree: Path, say: Callable[[str], None]) -> None:
+    work = folder / "build-work"
+    temporary = folder / "build-tmp"
+    for path in (work, temporary):
+        path.mkdir()
+    log = folder / "build.log"
+    log.write_bytes(b"")
+    tarball = folder / f"base-{tarball_key()}.tar.zst"
+    if not tarball.exists():
+        started = time.monotonic()
+        say(f"base image: {SUITE} with {len(PACKAGES)} packages, from the Debian mirror (once, about a minute)")
+        part = temporary / "base.tar.zst"
+        separately(tarball_command(part), cwd=folder, log=log, temporary=temporary)
+        part.replace(tarball)
+        say(f"base image: {tarball.stat().st_size >> 20} MB in {time.monotonic() - started:.1f} s")
+    started = time.monotonic()
+    separately(["tar", "--zstd", "-xf", str(tarball), "-C", str(work), "--exclude=./dev/*"], cwd=folder, log=log, temporary=temporary)
+    shutil.copytree(AGENT, work / "tmp" / "agent", ignore=shutil.ignore_patterns("__pycache__"))
+    separately(
+        ["chroot", str(work), "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "/tmp/agent/customise.sh", RUNNER_VERSION],
+        cwd=folder, log=log, temporary=temporary,
+    )  # fmt: skip
+    shutil.rmtree(work / "tmp" / "agent")
+    work.replace(tree)
+    remove_tree(temporary)
+    say(f"image: unpacked and customised in {time.monotonic() - started:.1f} s")
+
+
+def in_use(tree: Path) -> bool:
+    return f"lowerdir={tree}" in Path("/proc/self/mountinfo").read_text()
+
+
+def tidy(folder: Path, current: Path) -> None:
+    """Old trees go, unless a running lab stands on one."""
+    trees = sorted(folder.glob("tree-*"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in trees[KEPT:]:
+        if old != current and not in_use(old):
+            remove_tree(old)
+    tarballs = sorted(folder.glob("base-*.tar.zst"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for tarball in tarballs[KEPT:]:
+        tarball.unlink()

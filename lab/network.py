@@ -1,0 +1,141 @@
+"""The lab's network (engine `nspawn`): a switch in its own namespace, a namespace a host, one uplink.
+
+Addresses are 10.77.N.0/24: the switch is .1, hosts are .11 and up, the machine's end of the uplink
+is .254. There is no way from there to anywhere else: the switch forwards nothing.
+Namespaces are files under the lab's own run directory, so that its removal removes them.
+"""
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.process import LabError, run
+from lab.world import Host, Lab
+
+NETWORK = "10.77"
+SUBNETS = 250
+
+
+def host_address(subnet: int, number: int) -> str:
+    return f"{NETWORK}.{subnet}.{10 + number}"
+
+
+def uplink_address(subnet: int) -> str:
+    return f"{NETWORK}.{subnet}.254"
+
+
+def taken_subnets(text: str) -> frozenset[int]:
+    """Third octets of 10.77.N in the output of `ip -4 addr` and `ip -4 route`."""
+    return frozenset(int(n) for n in re.findall(rf"\b{re.escape(NETWORK)}\.(\d{{1,3}})\.\d", text))
+
+
+def choose_subnet(lab_id: str, taken: frozenset[int]) -> int:
+    """The lab's own third octet, or the next free one after it."""
+    first = int(lab_id, 16) % SUBNETS
+    for step in range(SUBNETS):
+        if (first + step) % SUBNETS not in taken:
+            return (first + step) % SUBNETS
+    raise LabError(f"every subnet of {NETWORK}.0.0/16 is taken on this machine")
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """Only one lab of the machine chooses a subnet at a time. The name vanishes with its process."""
+    with socket.socket(socket.AF_UNIX) as mutex:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                mutex.bind("\0runner-preflight-lab-subnet")
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise LabError("another lab has been choosing its subnet for 30 s") from None
+                time.sleep(0.05)
+        yield
+
+
+def probe_taken() -> frozenset[int]:
+    said = run(["ip", "-4", "-o", "addr"]).stdout + run(["ip", "-4", "route", "show", "table", "all"]).stdout
+    return taken_subnets(said)
+
+
+def namespace(lab: Lab, name: str) -> Path:
+    return lab.run_dir / "ns" / name
+
+
+def inside(lab: Lab, name: str) -> list[str]:
+    """Start of a command that runs in the network namespace `name`."""
+    return ["nsenter", f"--net={namespace(lab, name)}"]
+
+
+def uplink(lab: Lab) -> str:
+    """Name of the machine's end of the uplink; at most 15 characters."""
+    return f"{lab.prefix}u"
+
+
+def make_namespace(lab: Lab, name: str) -> None:
+    file = namespace(lab, name)
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    run(["unshare", f"--net={file}", "true"])
+
+
+def make_switch(lab: Lab) -> None:
+    """The switch, its own address, and the uplink with the address the stand-in listens on."""
+    make_namespace(lab, "switch")
+    batch = f"""link set lo up
+link add br0 type bridge
+addr add {NETWORK}.{lab.subnet}.1/24 dev br0
+link set br0 up
+link add up0 type veth peer name {uplink(lab)}
+link set up0 master br0 up
+"""
+    run([*inside(lab, "switch"), "ip", "-batch", "-"], batch)
+    run([*inside(lab, "switch"), "ip", "link", "set", uplink(lab), "netns", str(os.getpid())])
+    run(["ip", "-batch", "-"], f"addr add {uplink_address(lab.subnet)}/24 dev {uplink(lab)}\nlink set {uplink(lab)} up\n")
+
+
+def make_port(lab: Lab, host: Host) -> None:
+    """A host's namespace with `host0` in it, plugged into the switch."""
+    make_namespace(lab, host.name)
+    port = f"h{host.number}"
+    # The address must stay: a re-made host with a new one is unreachable until old ARP entries expire.
+    mac = f"02:4c:41:42:{lab.subnet:02x}:{host.number:02x}"
+    run([*inside(lab, "switch"), "ip", "link", "add", port, "type", "veth", "peer", "name", "host0",
+         "address", mac, "netns", str(namespace(lab, host.name))])  # fmt: skip
+    run([*inside(lab, "switch"), "ip", "link", "set", port, "master", "br0", "up"])
+    batch = f"""link set lo up
+addr add {host.address}/24 dev host0
+link set host0 up
+route add default via {NETWORK}.{lab.subnet}.1
+"""
+    run([*inside(lab, host.name), "ip", "-batch", "-"], batch)
+
+
+def remove_port(lab: Lab, host: Host) -> None:
+    run([*inside(lab, "switch"), "ip", "link", "del", f"h{host.number}"], check=False)
+    run(["umount", str(namespace(lab, host.name))], check=False)
+    namespace(lab, host.name).unlink(missing_ok=True)
+
+
+def silence(lab: Lab, host: Host, silent: bool) -> None:
+    """Drop, or let pass again, every packet to the host's sshd. Its own traffic goes on."""
+    table = [*inside(lab, host.name), "nft"]
+    run([*table, "delete", "table", "inet", "lab_silence"], check=False)
+    if silent:
+        run([*table, "-f", "-"], drop_rules("lab_silence", "input", "tcp dport 22"))
+
+
+def drop_rules(table: str, hook: str, match: str) -> str:
+    """An nft table that drops what matches."""
+    return f"""table inet {table} {{
+  chain drops {{
+    type filter hook {hook} priority 0
+    {match} drop
+  }}
+}}
+"""

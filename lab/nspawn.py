@@ -1,0 +1,225 @@
+"""Engine `nspawn`: every host is a Debian with its own systemd, sshd, journald, disk and address.
+
+A host's disk is an overlay: the cached image below, a tmpfs of 512 MiB above. All mounts are below
+one private tmpfs (`Lab.run_dir`); all processes are in one cgroup of each hierarchy (`rp-ID/HOST`).
+"""
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lab import image, leftovers, network, tree
+from lab.outside import environment, free_ports
+from lab.process import LabError, run, until
+from lab.world import Host, Lab, host_key, write
+
+DISK = "512m"
+WORK = "size=128m,nr_inodes=4096,mode=0755,uid=1001,gid=1001"
+"""Mount options of a runner's `_work`: small, so that a fault can fill it at once."""
+DIRECTORY = "/opt/actions-runner"
+
+
+class Nspawn:
+    """Real hosts."""
+
+    name = "nspawn"
+
+    def plan(self, lab: Lab, names: Sequence[str]) -> None:
+        lab.subnet = network.choose_subnet(lab.id, network.probe_taken())
+        lab.address = network.uplink_address(lab.subnet)
+        lab.hosts = tuple(
+            Host(name, number, network.host_address(lab.subnet, number), 22, DIRECTORY, "runner", "audit", tree.unit_name(name))
+            for number, name in enumerate(names, start=1)
+        )
+
+    def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:
+        base = image.ensure(say)
+        lab.run_dir.mkdir(mode=0o755)
+        run(["mount", "-t", "tmpfs", "-o", "mode=0755,size=16m", lab.prefix, str(lab.run_dir)])
+        # Other programs' mount namespaces must not keep copies of the lab's mounts.
+        run(["mount", "--make-private", str(lab.run_dir)])
+        (lab.run_dir / "locks").mkdir()
+        (lab.run_dir / "base").symlink_to(base)
+        network.make_switch(lab)
+        lab.api_port, lab.app_port, lab.database_port = free_ports(lab.address, 8080, 3)
+
+    def start(self, lab: Lab, host: Host, agent_id: int) -> None:
+        network.make_port(lab, host)
+        self.make_disk(lab, host)
+        self.write_files(lab, host, agent_id)
+        self.boot(lab, host)
+        self.wait(lab, host)
+
+    def reset(self, lab: Lab, host: Host, agent_id: int) -> None:
+        leftovers.kill_all(lab, within=host.name)
+        for file in nspawn_files(lab, host):
+            file.rmdir() if file.is_dir() else file.unlink(missing_ok=True)
+        network.remove_port(lab, host)
+        leftovers.unmount(lab.run_dir / host.name)
+        self.start(lab, host, agent_id)
+
+    def make_disk(self, lab: Lab, host: Host) -> None:
+        place = lab.run_dir / host.name
+        for folder in (place, place / "disk", place / "root"):
+            folder.mkdir(exist_ok=True)
+        run(["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=0755", lab.prefix, str(place / "disk")])
+        for folder in (place / "disk" / "upper", place / "disk" / "work"):
+            folder.mkdir()
+        base = (lab.run_dir / "base").resolve()
+        layers = f"lowerdir={base},upperdir={place}/disk/upper,workdir={place}/disk/work"
+        run(["mount", "-t", "overlay", lab.prefix, "-o", layers, str(place / "root")])
+
+    def write_files(self, lab: Lab, host: Host, agent_id: int) -> None:
+        """What makes this host itself: name, keys, unit, registration."""
+        root = root_of(lab, host)
+        write(root / "etc/hostname", f"{host.name}\n")
+        known = "".join(f"{h.address} {h.name}\n" for h in lab.hosts)
+        write(root / "etc/hosts", f"127.0.0.1 localhost\n{lab.address} github.lab production.lab\n{known}")
+        key = host_key(lab, host)
+        write(root / "etc/ssh/ssh_host_ed25519_key", key.read_text(), 0o600)
+        write(root / "etc/ssh/ssh_host_ed25519_key.pub", key.with_suffix(".pub").read_text())
+        allowed = root / "home/audit/.ssh/authorized_keys"
+        write(allowed, (lab.state / "ssh/id_ed25519.pub").read_text(), 0o600)
+        os.chown(allowed, 1002, 1002)
+        unit = root / "etc/systemd/system" / host.unit
+        write(unit, tree.unit_text(host), 0o664)
+        wanted = root / "etc/systemd/system/multi-user.target.wants" / host.unit
+        wanted.symlink_to(f"/etc/systemd/system/{host.unit}")
+        for name, (text, mode) in tree.runner_files(lab, host, agent_id).items():
+            path = root / DIRECTORY.lstrip("/") / name
+            write(path, text, mode)
+            os.chown(path, 1001, 1001)
+
+    def boot(self, lab: Lab, host: Host) -> None:
+        root = root_of(lab, host)
+        groups = make_groups(lab, host)
+        status = root.stat()
+        device = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
+        machine = f"{lab.prefix}-{host.name}"
+        # A killed nspawn leaves its lock, whose name cannot be found once the disk is gone.
+        notes = [f"/run/systemd/nspawn/locks/inode-{status.st_dev}:{status.st_ino}",
+                 f"/run/systemd/nspawn/locks/inode-{device}:{status.st_ino}"]  # fmt: skip
+        write(lab.run_dir / "locks" / host.name, json.dumps(notes))
+        argv = [
+            "systemd-nspawn", "--quiet", f"--directory={root}", "--boot", f"--machine={machine}",
+            f"--hostname={host.name}", f"--uuid={uuid.uuid4().hex}", "--register=no", "--keep-unit",
+            f"--network-namespace-path={network.namespace(lab, host.name)}", "--capability=CAP_NET_ADMIN",
+            "--system-call-filter=@keyring", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
+            "--console=read-only", f"--tmpfs={DIRECTORY}/_work:{WORK}",
+        ]  # fmt: skip
+        # The shell moves itself into the groups first, so that no moment passes outside them.
+        join = 'for group in $1; do echo 0 > "$group/cgroup.procs"; done; shift; exec "$@"'
+        surroundings = {**environment(lab), "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
+        with (lab.state / "log" / f"{host.name}.log").open("wb") as log:
+            child = subprocess.Popen(
+                ["/bin/sh", "-euc", join, "sh", " ".join(map(str, groups)), *argv], env=surroundings,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        (lab.run_dir / host.name / "pid").write_text(f"{child.pid}\n")
+
+    def wait(self, lab: Lab, host: Host) -> None:
+        """Until the gate's user can log in; sshd answers before logins are let in."""
+
+        def logged_in() -> bool:
+            if not self.alive(lab, host):
+                log = (lab.state / "log" / f"{host.name}.log").read_text(errors="replace")
+                raise LabError(f"{host.name} did not boot:\n{log[-2000:]}")
+            return lab.ssh(host.name, "true")[0] == 0
+
+        until(logged_in, f"{host.name} to answer SSH", 60, 0.1)
+
+    def alive(self, lab: Lab, host: Host) -> bool:
+        try:
+            pid = int((lab.run_dir / host.name / "pid").read_text())
+        except FileNotFoundError:
+            return False
+        return not leftovers.zombie(pid)
+
+    def command(self, lab: Lab, host: Host, argv: Sequence[str]) -> list[str]:
+        clean = ["env", "-i", "HOME=/root", f"TERM={os.environ.get('TERM', 'dumb')}", f"PATH={tree.SERVICE_PATH}"]
+        return ["nsenter", f"--target={leader(lab, host)}", "--all", *clean, *argv]
+
+    def sshd(self, lab: Lab, host: Host, verb: str) -> None:
+        main = "$(systemctl show --property=MainPID --value ssh)"
+        scripts = {"freeze": f"kill -STOP {main}", "thaw": f"kill -CONT {main}"}
+        self.administer(lab, host, scripts.get(verb, f"systemctl {verb} ssh"))
+
+    def present_key(self, lab: Lab, host: Host, key: Path) -> None:
+        # Through the host and not from outside: an overlay must not be written below its mount.
+        place = "/etc/ssh/ssh_host_ed25519_key"
+        script = (
+            f"umask 077; cat > {place} <<'END'\n{key.read_text()}END\n"
+            f"cat > {place}.pub <<'END'\n{key.with_suffix('.pub').read_text()}END\n"
+            "systemctl reload ssh\n"
+        )
+        self.administer(lab, host, script)
+
+    def silence(self, lab: Lab, host: Host, silent: bool) -> None:
+        network.silence(lab, host, silent)
+
+    def listener(self, lab: Lab, host: Host, alive: bool) -> None:
+        raise LabError(f"the listener of {host.name} belongs to its service")
+
+    def administer(self, lab: Lab, host: Host, script: str) -> None:
+        run(self.command(lab, host, ["/bin/sh", "-eu"]), script)
+
+
+def root_of(lab: Lab, host: Host) -> Path:
+    return lab.run_dir / host.name / "root"
+
+
+def leader(lab: Lab, host: Host) -> int:
+    """The process that is number 1 inside the host: nspawn's only child."""
+    try:
+        pid = int((lab.run_dir / host.name / "pid").read_text())
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        children = []
+    if not children:
+        raise LabError(f"{host.name} is not running; try: python -m lab reset {host.name}")
+    return int(children[0])
+
+
+def nspawn_files(lab: Lab, host: Host) -> list[Path]:
+    return [
+        f for f in leftovers.nspawn_files(lab)
+        if f.name.endswith(f"-{host.name}") or str(f) in (lab.run_dir / "locks" / host.name).read_text()
+    ]  # fmt: skip
+
+
+def own_groups() -> list[Path]:
+    """This process's control group in every mounted hierarchy."""
+    # One read: a line-wise reader could be moved while it reads.
+    mine = Path("/proc/self/cgroup").read_text().splitlines()
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    found = []
+    for line in mine:
+        _number, controllers, path = line.split(":", 2)
+        for _device, point, kind, options, *_rest in mounts:
+            wanted = set(controllers.split(",")) if controllers else set()
+            unified = kind == "cgroup2" and not controllers
+            if unified or (kind == "cgroup" and wanted and wanted <= set(options.split(","))):
+                found.append(Path(point) / path.lstrip("/"))
+                break
+    return found
+
+
+def make_groups(lab: Lab, host: Host) -> list[Path]:
+    """`rp-ID/HOST` in every hierarchy: hosts that share one collide in nspawn's `payload` below it."""
+    made = []
+    for parent in own_groups():
+        if not parent.is_dir():
+            continue
+        for group in (parent / lab.prefix, parent / lab.prefix / host.name):
+            group.mkdir(exist_ok=True)
+            for limit in ("cpuset.cpus", "cpuset.mems"):
+                # An empty set of processors accepts no process (version 1).
+                if (group / limit).exists() and not (group / limit).read_text().strip():
+                    value = (group.parent / limit).read_text().strip()
+                    if value:
+                        (group / limit).write_text(value)
+        made.append(parent / lab.prefix / host.name)
+    return made

@@ -1,0 +1,113 @@
+"""The lab's own processes beside the hosts: the GitHub stand-in and production."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.leftovers import zombie
+from lab.process import LabError, until
+from lab.world import MARK, REPOSITORY, Lab
+
+GITHUB = "lab.github"
+PRODUCTION = "lab.production"
+
+
+def environment(lab: Lab) -> dict[str, str]:
+    """This process's environment with the mark by which the lab finds its own processes."""
+    return {**os.environ, MARK: lab.id, "PYTHONPATH": str(lab.root), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def start(lab: Lab, name: str, argv: Sequence[str], cwd: Path | None = None) -> int:
+    """Start `argv` detached, its output in `.lab/log/NAME.log`. The process id."""
+    log = lab.state / "log" / f"{name}.log"
+    with log.open("wb") as out:
+        child = subprocess.Popen(
+            argv, cwd=cwd or lab.root, env=environment(lab), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            start_new_session=True,
+        )  # fmt: skip
+    (lab.state / "log" / f"{name}.pid").write_text(f"{child.pid}\n")
+    return child.pid
+
+
+def start_module(lab: Lab, module: str, arguments: Sequence[str]) -> None:
+    """Start a module of the lab and wait for the `listening` line it prints."""
+    name = module.rpartition(".")[2]
+    pid = start(lab, name, [sys.executable, "-u", "-m", module, *arguments])
+    log = lab.state / "log" / f"{name}.log"
+
+    def listening() -> bool:
+        text = log.read_text(errors="replace")
+        if text.startswith("listening ") or "\nlistening " in text:
+            return True
+        if zombie(pid):
+            raise LabError(f"{module} ended at once:\n{text[-2000:]}")
+        return False
+
+    until(listening, f"{module} to listen", 15, 0.02)
+
+
+def start_github(lab: Lab) -> None:
+    arguments = ["--state", str(lab.github_state), "--listen", f"{lab.address}:{lab.api_port}"]
+    arguments += ["--repository", REPOSITORY, "--token-file", str(lab.token_file)]
+    start_module(lab, GITHUB, arguments)
+    registered = lab.runners()
+    for host in lab.hosts:
+        if host.name not in registered:
+            lab.request("POST", "/_lab/runners", {"name": host.name, "labels": list(host.labels), "group": "production"})
+
+
+def start_production(lab: Lab) -> None:
+    arguments = ["--listen", lab.address, "--app", str(lab.app_port), "--database", str(lab.database_port)]
+    start_module(lab, PRODUCTION, arguments)
+
+
+def stop(lab: Lab, name: str, first: signal.Signals = signal.SIGTERM) -> None:
+    """End what `start` called `name`, if it is still that process; harder if it takes 3 s."""
+    try:
+        pid = int((lab.state / "log" / f"{name}.pid").read_text())
+    except FileNotFoundError:
+        return
+    if not ours(lab, pid):
+        return
+    os.kill(pid, first)
+    deadline = time.monotonic() + 3
+    while not zombie(pid):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def ours(lab: Lab, pid: int) -> bool:
+    """Whether the process with this id lives and carries the lab's mark: ids are used again."""
+    try:
+        return f"{MARK}={lab.id}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def running(lab: Lab, name: str) -> bool:
+    try:
+        return ours(lab, int((lab.state / "log" / f"{name}.pid").read_text()))
+    except FileNotFoundError:
+        return False
+
+
+def free_ports(address: str, first: int, count: int) -> list[int]:
+    """`count` ports from `first` on that can be bound at `address` now."""
+    found: list[int] = []
+    for port in range(first, first + 2000):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise LabError(f"no {count} free ports at {address} from {first} on")

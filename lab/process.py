@@ -1,0 +1,32 @@
+"""Running other programs, with a limit on every wait and the output in every complaint."""
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+
+
+class LabError(Exception):
+    """The lab could not do what was asked; the text says what and, where known, what to try."""
+
+
+def run(argv: Sequence[str], text: str = "", *, check: bool = True, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run `argv` with `text` on its standard input, both outputs captured."""
+    try:
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, errors="replace", timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"no end within {seconds:.0f} s: {' '.join(argv)}") from error
+    except OSError as error:
+        raise LabError(f"cannot run {argv[0]}: {error}") from error
+    if check and done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip())[-2000:]
+        raise LabError(f"exit {done.returncode}: {' '.join(argv)}\n{said}")
+    return done
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 30.0, every: float = 0.1) -> None:
+    """Wait until `true()`; LabError that names `what` when it does not come in time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise LabError(f"waited {seconds:.0f} s in vain: {what}")
+        time.sleep(every)

@@ -1,0 +1,81 @@
+"""The files that make a directory a registered runner; the same for both engines."""
+
+import base64
+import json
+from pathlib import Path
+
+from lab.world import REPOSITORY, RUNNER_VERSION, Host, Lab
+
+AGENT = Path(__file__).resolve().parent / "agent"
+SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def unit_name(name: str) -> str:
+    """Upstream's rule: the repository's slash becomes a dash, the agent's name stays."""
+    return f"actions.runner.{REPOSITORY.replace('/', '-')}.{name}.service"
+
+
+def unit_text(host: Host) -> str:
+    description = f"{REPOSITORY.replace('/', '-')}.{host.name}"
+    template = (AGENT / "runner.service").read_text()
+    return template.format(description=description, directory=host.directory, user=host.user)
+
+
+def settings(lab: Lab, host: Host, agent_id: int) -> str:
+    """`.runner`. The lab's own server is where the real one has its broker."""
+    record = {
+        "agentId": agent_id,
+        "agentName": host.name,
+        "poolId": 2,
+        "poolName": "production",
+        "serverUrl": "https://pipelinesghubeus13.actions.githubusercontent.com/RunnerPreflightLab/",
+        "gitHubUrl": f"https://github.com/{REPOSITORY}",
+        "workFolder": "_work",
+        "useV2Flow": True,
+        "serverUrlV2": f"{lab.api_url}/",
+    }
+    return json.dumps(record, indent=2)
+
+
+def credentials() -> str:
+    record = {
+        "scheme": "OAuth",
+        "data": {
+            "clientId": "00000000-0000-4000-8000-000000000000",
+            "authorizationUrl": "https://token.actions.githubusercontent.com/_apis/oauth2/token/lab",
+            "requireFipsCryptography": "True",
+        },
+    }
+    return json.dumps(record, indent=2)
+
+
+def rsa_parameters(secret: str) -> str:
+    """No key at all: the upstream field names, and in `d` the secret the stand-in knows."""
+    junk = {name: base64.b64encode(f"runner-preflight lab {name}".encode()).decode() for name in ("dp", "dq", "inverseQ", "modulus", "p", "q")}
+    return json.dumps({"d": secret, "exponent": "AQAB", **junk}, indent=2)
+
+
+def runner_files(lab: Lab, host: Host, agent_id: int) -> dict[str, tuple[str, int]]:
+    """Text and mode of each file of a registration, by its name in the runner's directory."""
+    mark = "\ufeff"  # the runner writes its JSON with a byte order mark
+    secret = (lab.github_state / "runner.key").read_text().strip()
+    files = {
+        ".runner": (mark + settings(lab, host, agent_id), 0o644),
+        ".credentials": (mark + credentials(), 0o644),
+        ".credentials_rsaparams": (mark + rsa_parameters(secret), 0o600),
+        ".env": ("LANG=C.UTF-8\n", 0o644),
+        ".path": (SERVICE_PATH + "\n", 0o644),
+    }
+    if host.unit:
+        files[".service"] = (f"{host.unit}\n", 0o644)
+    return files
+
+
+def dependencies() -> str:
+    """`bin/Runner.Listener.deps.json`, where the installed version is read from."""
+    library = {"type": "project", "serviceable": False, "sha512": ""}
+    record = {
+        "runtimeTarget": {"name": ".NETCoreApp,Version=v8.0/linux-x64", "signature": ""},
+        "libraries": {f"Runner.Listener/{RUNNER_VERSION}": library},
+    }
+    return json.dumps(record, indent=2) + "\n"

@@ -1,0 +1,150 @@
+"""What a run says in a terminal: progress while it looks, one line a guarantee, the cards, the verdict last."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from fixtures.gate import Gate, gate_of
+from fixtures.verdict import Verdict
+from reports.cards import MARKS, Card, cards, lines, plain
+
+COLOURS = {"√": "green", "×": "red", "?": "yellow", "!": "red", "~": "yellow"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    gate = gate_of(config)
+    usual = config.pluginmanager.get_plugin("terminalreporter")
+    if gate and not gate.worker and usual is not None:
+        config.pluginmanager.unregister(usual)
+        config.pluginmanager.register(Terminal(config, gate), "terminalreporter")
+
+
+class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final, and gives no other way to say less
+    """pytest's reporter, without dots, tracebacks and counts: the verdict is what is read."""
+
+    def __init__(self, config: pytest.Config, gate: Gate) -> None:
+        super().__init__(config)
+        self.gate = gate
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
+        self._session_start = __import__("_pytest.timing", fromlist=["Instant"]).Instant()
+        if self.verbosity >= 0:
+            call = self.gate.call
+            what = f"profile {call.profile}" if call.profile else "part run"
+            self.write_line(plain(f"Runner Preflight: {call.world.name}, {call.world.github.repository}, {what}"))
+
+    def pytest_collection(self) -> None:
+        return None
+
+    def report_collect(self, final: bool = False) -> None:
+        return None
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if session.config.option.collectonly:
+            self._printcollecteditems(session.items)
+
+    def pytest_preflight_progress(self, config: pytest.Config, line: str) -> None:
+        if self.verbosity >= 0:
+            self.write_line(plain(line))
+
+    def pytest_preflight_seen(self, config: pytest.Config, summary: str) -> None:
+        if self.verbosity >= 0:
+            self.write_line(plain(summary))
+
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        return None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        category, _, _ = self.config.hook.pytest_report_teststatus(report=report, config=self.config)
+        if category:
+            self._add_stats(category, [report])
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        return None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Any:
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: Any) -> Any:
+        result = yield
+        if self.verbosity >= 0 and self.gate.unloadable:
+            self.summary_errors()
+        if self._keyboardinterrupt_memo:
+            self._report_keyboardinterrupt()
+        if self.verbosity >= 0:
+            self.config.hook.pytest_terminal_summary(terminalreporter=self, exitstatus=exitstatus, config=self.config)
+        verdict = self.gate.verdict
+        if verdict is None:
+            self.write_line("? do not deploy: there is no verdict")
+            return result
+        if self.verbosity >= 0:
+            self.judged(verdict)
+        self.say(verdict)
+        return result
+
+    def pytest_terminal_summary(self) -> Any:  # type: ignore[override]
+        return None
+
+    def judged(self, verdict: Verdict) -> None:
+        if verdict.judgements:
+            self.write_line("")
+        for line in lines(verdict.judgements):
+            self.write(f"{line.mark} ", **{COLOURS.get(line.mark, "white"): True})
+            self.write_line(f"{line.guarantee:<15} {line.held:>2} of {line.of:<2}  {line.promise}")
+        if self.verbosity > 0:
+            self.every(verdict)
+        for card in cards(verdict):
+            self.card(card)
+        self.write_line("")
+
+    def every(self, verdict: Verdict) -> None:
+        self.write_line("")
+        for j in verdict.judgements:
+            saw = f": {_one_line(j.saw)}" if j.saw else ""
+            self.write_line(plain(f"  {MARKS[j.outcome]} {j.name} {j.outcome}{saw}"))
+
+    def card(self, card: Card) -> None:
+        j = card.judgement
+        self.write_line("")
+        self.write(f"{card.mark} ", bold=True, **{COLOURS.get(card.mark, "white"): True})
+        self.write_line(plain(f"{j.name}, {j.outcome}, {'blocks' if card.weight == 'blocks' else 'warns'}"), bold=True)
+        self._part("promise", j.check.claim)
+        self._part("saw", j.saw)
+        if j.waiver:
+            self._part("waived", f"{j.waiver.reason} ({j.waiver.by}, {j.waiver.ticket}, until {j.waiver.until})")
+        if card.folded:
+            self._part("so", f"{len(card.folded)} more checks of {j.runner} could not be judged: {', '.join(f.check.id.split('/')[1] for f in card.folded)}")
+        self._part("why", card.page)
+        if j.try_:
+            # Never wrapped: it is there to be pasted.
+            self.write_line(plain(f"    {'try':<8}{_one_line(j.try_)}"))
+
+    def _part(self, name: str, text: str) -> None:
+        width = max(50, min(110, self._tw.fullwidth)) - 12
+        wrapped = textwrap.wrap(plain(_one_line(text)), width, break_on_hyphens=False) or [""]
+        self.write_line(f"    {name:<8}{wrapped[0]}")
+        for rest in wrapped[1:]:
+            self.write_line(f"    {'':<8}{rest}")
+
+    def say(self, verdict: Verdict) -> None:
+        if verdict.code == 5:
+            self.write_line(plain(self._nothing()))
+        colour = COLOURS.get(verdict.line[:1], "white") if verdict.word != "part" else "white"
+        self.write_line(plain(_one_line(verdict.line)), bold=True, **{colour: True})
+
+    def _nothing(self) -> str:
+        option = self.config.option
+        asked = " ".join(f"{flag} {value!r}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value)
+        return f"{asked or 'this call'} selects none of {self.gate.total} checks; `pytest --co -q` lists them"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
