@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from _pytest.timing import Instant
 
 from fixtures.gate import Gate, gate_of
 from fixtures.verdict import Verdict
@@ -33,7 +34,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
-        self._session_start = __import__("_pytest.timing", fromlist=["Instant"]).Instant()
+        self._session_start = Instant()
         if self.verbosity >= 0:
             call = self.gate.call
             what = f"profile {call.profile}" if call.profile else "part run"
@@ -90,7 +91,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         self.say(verdict)
         return result
 
-    def pytest_terminal_summary(self) -> Any:  # type: ignore[override]
+    def pytest_terminal_summary(self) -> Any:
         return None
 
     def judged(self, verdict: Verdict) -> None:

@@ -8,14 +8,17 @@ import re
 import time
 import urllib.error
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
 
-from lab.faults_github import FAULTS, WAYS, WORLD, Fault, Lab
+from lab.fault import Fault
+from lab.faults_github import FAULTS, WAYS, WORLD
 from lab.github.mutate import MUTATIONS
 from lab.github.transport import HUGE_BYTES, KINDS
 from lab.github.world import fake_sha
+from lab.world import Lab
 from tests.lab.standin import ORG, REPO, TOKEN, Standin, moment, started
 
 PREVIOUS = "the release before"
@@ -133,7 +136,7 @@ def test_a_reset_heals_all_of_them_at_once(github: Standin) -> None:
             inject(github, fault)
     github.order("POST", "reset")
     state = github.order("GET", "state")
-    assert state["world_faults"] == [] and state["transport_faults"] == {}
+    assert (state["world_faults"], state["transport_faults"]) == ([], {})
     shown = watched(github)
     assert shown["locks"]["total_count"] == 0
     assert all(not runner["busy"] for runner in shown["org-runners"]["runners"])
@@ -210,7 +213,7 @@ def test_slow_deploys_are_slow_in_their_jobs_and_still_disjoint(github: Standin)
         job = github.get(f"{REPO}/actions/runs/{run['id']}/jobs")["jobs"][-1]
         spans.append((moment(job["started_at"]), moment(job["completed_at"])))
     assert sum((end - start).total_seconds() > 600 for start, end in spans) == 6
-    assert all(newer[0] > older[1] for newer, older in zip(spans, spans[1:], strict=False))
+    assert all(newer[0] > older[1] for newer, older in pairwise(spans))
 
 
 # The way to GitHub
