@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lab import leftovers, outside, world
 from lab.context import context_text
-from lab.engine import ENGINES, Choice, Impossible, choose, engine_named, install, on
+from lab.engine import ENGINES, Choice, ImpossibleError, choose, engine_named, install
 from lab.process import LabError
 from lab.world import Lab
 
@@ -61,7 +61,9 @@ def up_locked(options: argparse.Namespace, choice: Choice) -> int:
     names = [f"prod-runner-{number:02d}" for number in range(1, options.hosts + 1)]
     if lab and lab.engine == choice.engine and [h.name for h in lab.hosts] == names and healthy(lab):
         say(f"engine {lab.engine}: the lab is up already")
-        return status(options)
+        code = status(options)
+        # Broken on purpose is up; sick without a fault is not.
+        return 0 if lab.broken else code
     say(f"engine {choice.engine}: {choice.reason}")
     if choice.packages:
         install(choice.packages, say)
@@ -272,11 +274,15 @@ def main() -> int:
         return as_root()
     try:
         return int(options.act(options))
-    except Impossible as error:
+    except ImpossibleError as error:
         print(f"lab: {error}", file=sys.stderr)
         return WRONG_CALL
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python's own last flush must not complain as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
         print("lab: interrupted; `python -m lab down` removes what was started", file=sys.stderr)

@@ -7,7 +7,7 @@ from lab.world import REPOSITORY, Lab
 
 def context_text(lab: Lab, today: datetime.date | None = None) -> str:
     """`.lab/context.yml`. Two engines, one shape; comments say where they differ and why."""
-    until = (today or datetime.date.today()) + datetime.timedelta(days=90)
+    until = (today or datetime.datetime.now(datetime.UTC).date()) + datetime.timedelta(days=90)
     runners = "".join(runner_text(lab, index, until) for index in range(len(lab.hosts)))
     if lab.engine == "nspawn":
         limits = "  disk_free: 32MiB   # the hosts' work directories hold 128 MiB\n  time_daemon: true\n"

@@ -193,10 +193,10 @@ def choose(forced: str | None) -> Choice:
         else:
             why = ("asked for" if forced else "; ".join([probe.reason, *(f"not {r}" for r in refused)]))
             return Choice(name, why, packages)
-    raise Impossible("no engine can run here\n  " + "\n  ".join(refused))
+    raise ImpossibleError("no engine can run here\n  " + "\n  ".join(refused))
 
 
-class Impossible(LabError):
+class ImpossibleError(LabError):
     """This machine cannot run the lab as asked (exit 4)."""
 
 

@@ -4,6 +4,7 @@ Nothing here trusts a record alone: processes are found by cgroup name, by the m
 environment and by the state directory in their title; mounts by the run directory; links by prefix.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -161,17 +162,11 @@ def find(lab: Lab) -> Leftovers:
 
 def end(processes: Iterable[int]) -> None:
     for pid in processes:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             # A frozen or stopped one ends as well.
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    while True:
-        try:
-            if os.waitpid(-1, os.WNOHANG) == (0, 0):
-                return
-        except ChildProcessError:
-            return
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 def kill_all(lab: Lab, within: str = "", seconds: float = 10.0) -> None:
@@ -233,11 +228,9 @@ def remove(lab: Lab) -> Leftovers:
         unmount(lab.run_dir)
         remove_cgroups(cgroups_of(lab))
     for directory in made_directories(lab):
-        try:
+        # Somebody else may use it by now.
+        with contextlib.suppress(OSError):
             directory.rmdir()
-        except OSError:
-            # Somebody else uses it by now.
-            continue
     if lab.run_dir.is_dir():
         # rmdir, not a tree's removal: a mount still there must stop us.
         lab.run_dir.rmdir()

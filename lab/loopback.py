@@ -15,7 +15,7 @@ from pathlib import Path
 from lab import leftovers, outside, tree
 from lab.engine import which
 from lab.process import LabError, until
-from lab.world import RUNNER_VERSION, Host, Lab, host_key, write
+from lab.world import MARK, RUNNER_VERSION, Host, Lab, host_key, write
 
 FIRST_PORT = 22101
 PRIVILEGE_SEPARATION = Path("/run/sshd")
@@ -38,7 +38,7 @@ class Loopback:
         lab.address = "127.0.0.1"
         lab.api_port, lab.app_port, lab.database_port = outside.free_ports(lab.address, 18080, 3)
 
-    def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:
+    def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:  # noqa: ARG002 - other engines have more to say
         if os.geteuid() == 0 and not PRIVILEGE_SEPARATION.is_dir():
             # Run by root, sshd wants this directory; the system's own service makes and removes it the same way.
             PRIVILEGE_SEPARATION.mkdir(mode=0o755)
@@ -68,7 +68,7 @@ class Loopback:
         place.mkdir(parents=True)
         write(place / "host_key", host_key(lab, host).read_text(), 0o600)
         write(place / "authorized_keys", (lab.state / "ssh" / "id_ed25519.pub").read_text(), 0o600)
-        write(place / "sshd_config", sshd_config(place, host))
+        write(place / "sshd_config", sshd_config(lab, place, host))
         directory = Path(host.directory)
         binaries = directory / f"bin.{RUNNER_VERSION}"
         for folder in (binaries, directory / "_diag", directory / "_work", directory / f"externals.{RUNNER_VERSION}"):
@@ -135,7 +135,7 @@ def sshd_process(lab: Lab, host: Host) -> int | None:
     return pid if str(home(lab, host.name) / "sshd_config").encode() in title and not leftovers.zombie(pid) else None
 
 
-def sshd_config(place: Path, host: Host) -> str:
+def sshd_config(lab: Lab, place: Path, host: Host) -> str:
     # Every path absolute: sshd starts itself anew for each connection, from another directory.
     return (
         f"ListenAddress {host.address}\n"
@@ -152,4 +152,7 @@ def sshd_config(place: Path, host: Host) -> str:
         "StrictModes no\n"
         "UseDNS no\n"
         "PrintMotd no\n"
+        # With the mark, what a session leaves behind is found. SHLVL keeps bash from reading ~/.bashrc:
+        # a person's start files are slow, and some hold locks that a killed session would leave.
+        f"SetEnv {MARK}={lab.id} SHLVL=1\n"
     )

@@ -25,12 +25,8 @@ ANSWER_SECONDS = 3.0
 """The stand-in calls a runner offline after 6 s of silence; one lost answer must not be enough."""
 
 
-class Stop(Exception):
-    """SIGINT or SIGTERM arrived."""
-
-
 def stop(_signal: int, _frame: FrameType | None) -> None:
-    raise Stop
+    raise KeyboardInterrupt
 
 
 def now() -> str:
@@ -117,7 +113,7 @@ def main() -> int:
     log = Log(root / "_diag")
     try:
         listen(root, log)
-    except Stop:
+    except KeyboardInterrupt:
         log.say("Exiting...")
         log.trace("Listener", "Runner execution has finished with return code 0")
     return 0

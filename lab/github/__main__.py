@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     keys = Keys(*(_word(path) for path in (given.token_file, given.state / "runner.key", given.state / "lab.key")))
     server = Server((host, int(port)), Hub(owner, repo), keys)
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(_signal: int, _frame: FrameType | None) -> None:
         # shutdown() waits for serve_forever, which runs in this very thread.
         server.ending.set()
         threading.Thread(target=server.shutdown).start()

@@ -81,7 +81,7 @@ def group_runners(ask: Ask) -> Json:
 
 def group_repositories(ask: Ask) -> Json:
     known = [name for name in _group(ask).repositories if name == ask.world.full_name]
-    return ask.wrapped("repositories", known, lambda name: shapes.minimal_repository(ask.world, ask.base))
+    return ask.wrapped("repositories", known, lambda _: shapes.minimal_repository(ask.world, ask.base))
 
 
 def environments(ask: Ask) -> Json:
@@ -147,7 +147,7 @@ def permissions(ask: Ask) -> Json:
     return {"enabled": True, "allowed_actions": "selected", "selected_actions_url": url, "sha_pinning_required": True}
 
 
-def workflow_permissions(ask: Ask) -> Json:
+def workflow_permissions(_: Ask) -> Json:
     return {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": False}
 
 

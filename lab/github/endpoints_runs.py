@@ -240,7 +240,7 @@ def deployments(ask: Ask) -> list[Json]:
         "environment": lambda d: d.environment,
         "sha": lambda d: d.sha,
         "ref": lambda d: d.ref,
-        "task": lambda d: "deploy",
+        "task": lambda _: "deploy",
     }
     kept = [
         d for d in ask.world.deployments if all(ask.query.get(name, get(d)) == get(d) for name, get in tests.items())
@@ -266,7 +266,7 @@ def deployment_statuses(ask: Ask) -> list[Json]:
     return ask.bare(it.states[::-1], lambda state: shapes_runs.deployment_status(ask.world, ask.base, it, state))
 
 
-def dispatch(ask: Ask) -> Json:
+def dispatch(_: Ask) -> Json:
     """The router lets nobody through who may only read, and the lab has no token that may write."""
     raise Refused(403, "Resource not accessible by personal access token")
 

@@ -41,7 +41,7 @@ class Ask:
     path: str
     query: Mapping[str, str]
     names: Mapping[str, str] = field(default_factory=dict)
-    online: Callable[[Runner, str], bool] = lambda runner, path: False
+    online: Callable[[Runner, str], bool] = lambda _runner, _path: False
     rate: Mapping[str, int] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
 

@@ -225,7 +225,8 @@ def test_each_deployment_leads_to_its_job_commit_and_artifact(github: Standin) -
         assert github.get(f"{REPO}/commits/{deployment['sha']}")["sha"] == deployment["sha"]
         if states[0]["state"] == "success":
             kept = names[f"widgets-{deployment['sha']}"]
-            assert kept["digest"].startswith("sha256:") and not kept["expired"]
+            assert kept["digest"].startswith("sha256:")
+            assert not kept["expired"]
             assert moment(kept["expires_at"]) - moment(kept["created_at"]) == timedelta(days=90)
     assert not jobs
 
@@ -247,7 +248,9 @@ def test_nothing_is_in_progress(github: Standin) -> None:
 
 
 def test_runners_stand_where_they_are_said_to(github: Standin) -> None:
-    groups = {g["name"]: g for g in github.get(f"{ORG}/actions/runner-groups?visible_to_repository=widgets")["runner_groups"]}
+    groups = {
+        g["name"]: g for g in github.get(f"{ORG}/actions/runner-groups?visible_to_repository=widgets")["runner_groups"]
+    }
     assert groups["production"]["visibility"] == "selected"
     assert not any(group["allows_public_repositories"] for group in groups.values())
     base = f"{ORG}/actions/runner-groups/{groups['production']['id']}"

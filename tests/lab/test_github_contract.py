@@ -12,8 +12,12 @@ import pytest
 
 from tests.lab.standin import ORG, REPO, TOKEN, Standin, started
 
-githubkit = pytest.importorskip("githubkit", reason='githubkit is not installed: pip install "githubkit[schemas]" "hishel<2"')
-pytest.importorskip("githubkit_schemas", reason='the models are not installed: pip install "githubkit[schemas]" "hishel<2"')
+githubkit = pytest.importorskip(
+    "githubkit", reason='githubkit is not installed: pip install "githubkit[schemas]" "hishel<2"'
+)
+pytest.importorskip(
+    "githubkit_schemas", reason='the models are not installed: pip install "githubkit[schemas]" "hishel<2"'
+)
 
 UNKNOWN_FIELDS = {
     # The environments API serves it; the document does not list it (recorded answers; github-api.md 0.8).
@@ -50,7 +54,9 @@ def first(github: Standin, path: str, key: str = "") -> Any:
 
 
 def newest_finished_run(github: Standin) -> int:
-    return int(first(github, f"{REPO}/actions/workflows/deploy-production.yml/runs?status=success", "workflow_runs")["id"])
+    return int(
+        first(github, f"{REPO}/actions/workflows/deploy-production.yml/runs?status=success", "workflow_runs")["id"]
+    )
 
 
 def waiting_run(github: Standin) -> int:
@@ -71,21 +77,21 @@ def head(github: Standin) -> str:
 
 R = ("acme", "widgets")
 ANSWERS: dict[str, Callable[[Any, Standin], Any]] = {
-    "repository": lambda rest, g: rest.repos.get(*R),
-    "repository runners": lambda rest, g: rest.actions.list_self_hosted_runners_for_repo(*R),
-    "repository runner": lambda rest, g: rest.actions.get_self_hosted_runner_for_repo(*R, 103),
-    "organisation runners": lambda rest, g: rest.actions.list_self_hosted_runners_for_org("acme"),
-    "organisation runner": lambda rest, g: rest.actions.get_self_hosted_runner_for_org("acme", 101),
-    "runner groups": lambda rest, g: rest.actions.list_self_hosted_runner_groups_for_org("acme"),
+    "repository": lambda rest, _: rest.repos.get(*R),
+    "repository runners": lambda rest, _: rest.actions.list_self_hosted_runners_for_repo(*R),
+    "repository runner": lambda rest, _: rest.actions.get_self_hosted_runner_for_repo(*R, 103),
+    "organisation runners": lambda rest, _: rest.actions.list_self_hosted_runners_for_org("acme"),
+    "organisation runner": lambda rest, _: rest.actions.get_self_hosted_runner_for_org("acme", 101),
+    "runner groups": lambda rest, _: rest.actions.list_self_hosted_runner_groups_for_org("acme"),
     "runner group": lambda rest, g: rest.actions.get_self_hosted_runner_group_for_org("acme", group_id(g)),
     "group runners": lambda rest, g: rest.actions.list_self_hosted_runners_in_group_for_org("acme", group_id(g)),
     "group repositories": lambda rest, g: rest.actions.list_repo_access_to_self_hosted_runner_group_in_org(
         "acme", group_id(g)
     ),
-    "workflows": lambda rest, g: rest.actions.list_repo_workflows(*R),
-    "workflow": lambda rest, g: rest.actions.get_workflow(*R, "rollback.yml"),
-    "workflow runs": lambda rest, g: rest.actions.list_workflow_runs(*R, "deploy-production.yml", per_page=100),
-    "runs": lambda rest, g: rest.actions.list_workflow_runs_for_repo(*R, per_page=100),
+    "workflows": lambda rest, _: rest.actions.list_repo_workflows(*R),
+    "workflow": lambda rest, _: rest.actions.get_workflow(*R, "rollback.yml"),
+    "workflow runs": lambda rest, _: rest.actions.list_workflow_runs(*R, "deploy-production.yml", per_page=100),
+    "runs": lambda rest, _: rest.actions.list_workflow_runs_for_repo(*R, per_page=100),
     "run": lambda rest, g: rest.actions.get_workflow_run(*R, newest_finished_run(g)),
     "attempt": lambda rest, g: rest.actions.get_workflow_run_attempt(*R, newest_finished_run(g), 1),
     "jobs": lambda rest, g: rest.actions.list_jobs_for_workflow_run(*R, newest_finished_run(g), filter_="all"),
@@ -96,41 +102,39 @@ ANSWERS: dict[str, Callable[[Any, Standin], Any]] = {
     ),
     "approvals": lambda rest, g: rest.actions.get_reviews_for_run(*R, newest_finished_run(g)),
     "pending deployments": lambda rest, g: rest.actions.get_pending_deployments_for_run(*R, waiting_run(g)),
-    "concurrency groups": lambda rest, g: rest.actions.list_concurrency_groups_for_repository(*R),
-    "concurrency group": lambda rest, g: rest.actions.get_concurrency_group_for_repository(*R, "production"),
+    "concurrency groups": lambda rest, _: rest.actions.list_concurrency_groups_for_repository(*R),
+    "concurrency group": lambda rest, _: rest.actions.get_concurrency_group_for_repository(*R, "production"),
     "concurrency groups of a run": lambda rest, g: rest.actions.list_concurrency_groups_for_workflow_run(
         *R, waiting_run(g)
     ),
-    "artifacts": lambda rest, g: rest.actions.list_artifacts_for_repo(*R),
+    "artifacts": lambda rest, _: rest.actions.list_artifacts_for_repo(*R),
     "artifacts of a run": lambda rest, g: rest.actions.list_workflow_run_artifacts(*R, newest_finished_run(g)),
-    "environments": lambda rest, g: rest.repos.get_all_environments(*R),
-    "environment": lambda rest, g: rest.repos.get_environment(*R, "production"),
-    "branch policies": lambda rest, g: rest.repos.list_deployment_branch_policies(*R, "production"),
-    "environment secrets": lambda rest, g: rest.actions.list_environment_secrets(*R, "production"),
-    "environment variables": lambda rest, g: rest.actions.list_environment_variables(*R, "production"),
-    "repository secrets": lambda rest, g: rest.actions.list_repo_secrets(*R),
-    "organisation secrets of the repository": lambda rest, g: rest.actions.list_repo_organization_secrets(*R),
-    "organisation secrets": lambda rest, g: rest.actions.list_org_secrets("acme"),
-    "variables": lambda rest, g: rest.actions.list_repo_variables(*R),
-    "permissions": lambda rest, g: rest.actions.get_github_actions_permissions_repository(*R),
-    "workflow permissions": lambda rest, g: (
-        rest.actions.get_github_actions_default_workflow_permissions_repository(*R)
-    ),
-    "branches": lambda rest, g: rest.repos.list_branches(*R),
-    "branch": lambda rest, g: rest.repos.get_branch(*R, "main"),
-    "directory": lambda rest, g: rest.repos.get_content(*R, ".github/workflows"),
-    "file": lambda rest, g: rest.repos.get_content(*R, "README.md", ref="main"),
-    "tree": lambda rest, g: rest.git.get_tree(*R, "main", recursive="1"),
+    "environments": lambda rest, _: rest.repos.get_all_environments(*R),
+    "environment": lambda rest, _: rest.repos.get_environment(*R, "production"),
+    "branch policies": lambda rest, _: rest.repos.list_deployment_branch_policies(*R, "production"),
+    "environment secrets": lambda rest, _: rest.actions.list_environment_secrets(*R, "production"),
+    "environment variables": lambda rest, _: rest.actions.list_environment_variables(*R, "production"),
+    "repository secrets": lambda rest, _: rest.actions.list_repo_secrets(*R),
+    "organisation secrets of the repository": lambda rest, _: rest.actions.list_repo_organization_secrets(*R),
+    "organisation secrets": lambda rest, _: rest.actions.list_org_secrets("acme"),
+    "variables": lambda rest, _: rest.actions.list_repo_variables(*R),
+    "permissions": lambda rest, _: rest.actions.get_github_actions_permissions_repository(*R),
+    "workflow permissions": lambda rest, _: rest.actions.get_github_actions_default_workflow_permissions_repository(*R),
+    "branches": lambda rest, _: rest.repos.list_branches(*R),
+    "branch": lambda rest, _: rest.repos.get_branch(*R, "main"),
+    "directory": lambda rest, _: rest.repos.get_content(*R, ".github/workflows"),
+    "file": lambda rest, _: rest.repos.get_content(*R, "README.md", ref="main"),
+    "tree": lambda rest, _: rest.git.get_tree(*R, "main", recursive="1"),
     "blob": lambda rest, g: rest.git.get_blob(*R, first(g, f"{REPO}/contents/.github/workflows")["sha"]),
     "commit": lambda rest, g: rest.repos.get_commit(*R, head(g)),
     "compare": lambda rest, g: rest.repos.compare_commits(*R, f"topic/gears...{head(g)}"),
-    "deployments": lambda rest, g: rest.repos.list_deployments(*R, environment="production", per_page=100),
+    "deployments": lambda rest, _: rest.repos.list_deployments(*R, environment="production", per_page=100),
     "deployment": lambda rest, g: rest.repos.get_deployment(*R, first(g, f"{REPO}/deployments")["id"]),
     "deployment statuses": lambda rest, g: rest.repos.list_deployment_statuses(
         *R, finished_deployment(g), per_page=STATES_IN_THE_DOCUMENT
     ),
-    "releases": lambda rest, g: rest.repos.list_releases(*R),
-    "rate limit": lambda rest, g: rest.rate_limit.get(),
+    "releases": lambda rest, _: rest.repos.list_releases(*R),
+    "rate limit": lambda rest, _: rest.rate_limit.get(),
 }
 MAY_BE_EMPTY = {"branch policies", "organisation secrets of the repository", "organisation secrets"}
 

@@ -242,7 +242,8 @@ def test_limits(github: Standin) -> None:
     github.order("DELETE", "fault")
     github.fault("secondary-limit")
     reply = github.call("GET", REPO)
-    assert reply.status == 403 and "secondary rate limit" in reply.body["message"]
+    assert reply.status == 403
+    assert "secondary rate limit" in reply.body["message"]
     assert reply.headers["x-ratelimit-remaining"] != "0"
     github.order("DELETE", "fault")
     github.fault("primary-exhausted", reset_in=90)
@@ -312,6 +313,7 @@ def test_named_faults_of_the_way(github: Standin) -> None:
 def test_a_fault_that_makes_no_sense_is_refused_with_a_sentence(github: Standin) -> None:
     for name, params in (("nonsense", {}), ("permission-lost", {}), ("status", {"endpoint": "("})):
         reply = github.call("POST", f"/_lab/fault/{name}", params, {"X-Lab-Key": "lab-key"})
-        assert reply.status == 422 and len(reply.body["message"]) > 20, json.dumps(params)
+        assert reply.status == 422, json.dumps(params)
+        assert len(reply.body["message"]) > 20
     assert github.call("DELETE", "/_lab/fault/status", None, {"X-Lab-Key": "lab-key"}).status == 404
     assert "stall" in KINDS

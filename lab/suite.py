@@ -1,0 +1,57 @@
+"""The suite as the lab meets it: a command, an exit code, and verdict.json."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import world
+from lab.process import LabError
+
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one run of the gate said. `broken` and `unknown` hold names as faults write them: `check` or `check[runner]`."""
+
+    code: int
+    word: str
+    line: str
+    runner: str
+    broken: frozenset[str]
+    unknown: frozenset[str]
+    crashed: frozenset[str]
+    checks: frozenset[str]
+
+
+def lab(*argv: str) -> None:
+    """A verb of the lab's own command, which finds root by itself where it needs it."""
+    done = subprocess.run([sys.executable, "-m", "lab", *argv], cwd=world.ROOT, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise LabError(f"python -m lab {' '.join(argv)} ended with {done.returncode}")
+
+
+def gate(profile: str, reports: Path, *argv: str, quiet: bool = False) -> Said:
+    """Runs the gate against this checkout's lab. Raises LabError when it leaves no verdict."""
+    up = world.load()
+    if up is None:
+        raise LabError("no lab is up in this checkout; try: python -m lab up")
+    command = [sys.executable, "-m", "pytest", "--profile", profile, "--context", str(up.context_file), "--reports", str(reports), *argv]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PREFLIGHT_", "GITHUB_", "RUNNER_"))}
+    out = subprocess.PIPE if quiet else None
+    sys.stdout.flush()
+    done = subprocess.run(command, cwd=world.ROOT, env=clean, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT if quiet else None, text=True)
+    try:
+        verdict: dict[str, Any] = json.loads((reports / "verdict.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise LabError(f"the gate left no verdict ({error}): {done.stdout or ''}") from None
+    checks = verdict.get("checks", [])
+
+    def names(outcome: str) -> frozenset[str]:
+        return frozenset(f"{c['check']}[{c['runner']}]" if c["runner"] else c["check"] for c in checks if c["outcome"] == outcome)
+
+    return Said(done.returncode, verdict["verdict"], verdict["line"], verdict["runner"], names("broken"), names("unknown"), names("crashed"), frozenset(c["check"] for c in checks))
