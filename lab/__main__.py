@@ -138,11 +138,14 @@ def status(_options: argparse.Namespace) -> int:
     for host in lab.hosts:
         alive = engine.alive(lab, host)
         code = lab.ssh(host.name, "true")[0] if alive else 255
-        online = lab.online(host.name)
-        good = good and alive and code == 0 and online
+        try:
+            github = lab.runners().get(host.name, {}).get("status", "not registered")
+        except LabError:
+            github = "unknown (no answer)"
+        good = good and alive and code == 0 and github == "online"
         say(
             f"  {host.name}  {host.address}:{host.port}  {'up' if alive else 'DOWN'}, "
-            f"ssh {'answers' if code == 0 else 'FAILS'}, {'online' if online else 'OFFLINE'} at the stand-in"
+            f"ssh {'answers' if code == 0 else 'FAILS'}, at the stand-in {github}"
         )
     for name in ("github", "production"):
         running = outside.running(lab, name)

@@ -56,7 +56,7 @@ def heal_lab(lab: Lab, name: str | None = None) -> list[str]:
         names = [name] if name in lab.broken else []
     else:
         hosts = {fault.name for fault in HOST_FAULTS}
-        names = sorted(lab.broken[::-1], key=lambda n: n in hosts)
+        names = sorted(lab.broken, key=lambda n: (n in hosts, -lab.broken.index(n)))
     for each in names:
         fault_named(each).heal(lab)
         lab.broken.remove(each)

@@ -1,0 +1,82 @@
+# The same verbs for people, the gate and CI. Workflows call pytest themselves: make turns every failure into exit 2.
+#
+# CONTEXT  the world to look at: a name in contexts/, or a path
+# ARGS     more for pytest, such as ARGS=-v, or ARGS='-k disk-room' for a part run
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PYTEST = $(BIN)/python -m pytest
+WORLD = $(if $(CONTEXT),--context '$(CONTEXT)')
+
+.PHONY: help look demo ci-quick ci-local nightly failover rollback lab-up lab-down prove test test-all lint lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  with CONTEXT=name (of contexts/, or a path) and ARGS='…' for pytest"
+
+look: .venv/run ## replay a shipped recording of a bad night, on any system, without root
+	@$(PYTEST) --seen contexts/recordings/night --profile nightly $(ARGS) || test $$? -eq 1
+
+demo: .venv/run ## the gate, for real, against hosts of our own: three verdicts
+	@$(BIN)/python -m lab.demo
+
+ci-quick: .venv/run ## may production be deployed now, and on which runner?
+	@$(PYTEST) --profile quick $(WORLD) $(ARGS)
+
+nightly: .venv/run ## every check there is
+	@$(PYTEST) --profile nightly $(WORLD) $(ARGS)
+
+rollback: .venv/run ## what a rollback needs, no more
+	@$(PYTEST) --profile rollback $(WORLD) $(ARGS)
+
+failover: .venv/run ## the failover checks alone, in an incident; no clearance
+	@$(PYTEST) -k failover $(WORLD) $(ARGS)
+
+ci-local: .venv/run ## everything, against the lab
+	@$(BIN)/python -m lab up
+	@$(PYTEST) --profile nightly --context .lab/context.yml $(ARGS); code=$$?; $(BIN)/python -m lab down; exit $$code
+
+lab-up: .venv/run ## bring up the lab: two hosts and a GitHub stand-in
+	@$(BIN)/python -m lab up
+
+lab-down: .venv/run ## remove the lab, without a trace
+	@$(BIN)/python -m lab down
+
+prove: .venv/run ## every check seen red by its faults and green under all others
+	@$(BIN)/python -m lab.prove $(ARGS)
+
+test: .venv/dev ## the suite's own tests, in three minutes
+	@$(PYTEST) tests -n 2 --dist loadgroup -m "not slow" $(ARGS)
+
+test-all: .venv/dev lint ## all of the suite's own tests, and the proof
+	@$(PYTEST) tests -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m lab.prove
+
+lint: .venv/dev ## types and style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lock: ## pin requirements*.in again, with hashes (needs uv)
+	@for name in requirements requirements-dev; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $$name.in -o $$name.txt; done
+
+clean: ## remove what make made here
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis reports/latest
+
+# Set-up is implicit: made once, and again only when the lock changes.
+.venv/run: requirements.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed: sudo apt-get install -y python3 python3-venv" >&2; exit 4; }
+	@echo "setting up .venv (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/run
+	@echo "setting up .venv for the tests (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
