@@ -1,6 +1,7 @@
 """The text of the context file: the world as the suite is told of it."""
 
 import datetime
+from pathlib import Path
 
 from lab.world import REPOSITORY, Lab
 
@@ -23,9 +24,9 @@ name: lab
 github:
   api_url: {lab.api_url}
   repository: {REPOSITORY}
-  token: {{file: {quoted(str(lab.token_file))}}}
+  token: {{file: {quoted(beside(lab, lab.token_file))}}}
 ssh:
-  config: {quoted(str(lab.ssh_config))}
+  config: {quoted(beside(lab, lab.ssh_config))}
 environment:
   name: production
   requires: [reviewers, no-self-review, branch-policy, no-admin-bypass]
@@ -47,6 +48,11 @@ runners:
   - {{name: database, tcp: "{lab.address}:{lab.database_port}"}}
 limits:
 {limits}"""
+
+
+def beside(lab: Lab, path: Path) -> str:
+    """Relative to the context file, as the suite reads it: a recording of the context then tells nothing of the machine."""
+    return str(path.relative_to(lab.context_file.parent))
 
 
 def runner_text(lab: Lab, index: int, until: datetime.date) -> str:

@@ -22,7 +22,7 @@ class Act:
 
 ACTS = (
     Act("All is well.", "1-healthy", {}, 0, "prod-runner-01", "√ deploy on prod-runner-01"),
-    Act("The primary's runner is stopped.", "2-failover", {"nspawn": "service-stopped", "loopback": "listener-killed"}, 0, "prod-runner-02", "√ deploy on prod-runner-02 (failover: prod-runner-01"),
+    Act("The primary's runner is stopped.", "2-failover", {"nspawn": "service-stopped", "loopback": "listener-killed-loopback"}, 0, "prod-runner-02", "√ deploy on prod-runner-02 (failover: prod-runner-01"),
     Act("Somebody registers a runner with the labels of production.", "3-stranger", {"nspawn": "stranger-registered", "loopback": "stranger-registered"}, 1, "", "× do not deploy: failover/strangers-excluded"),
 )
 

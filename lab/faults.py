@@ -1,8 +1,6 @@
 """Every fault by name, and breaking and healing with a memory of what is broken."""
 
-import importlib
-import importlib.util
-
+from lab import faults_context, faults_github
 from lab.fault import Fault
 from lab.faults_hosts import HOST_FAULTS
 from lab.process import LabError
@@ -10,12 +8,9 @@ from lab.world import Lab
 
 
 def collected() -> dict[str, Fault]:
-    """Faults of the hosts, then those of the stand-in; a name is used once."""
-    every = list(HOST_FAULTS)
-    if importlib.util.find_spec("lab.faults_github"):
-        every += importlib.import_module("lab.faults_github").FAULTS
+    """Faults of the hosts, of the stand-in, of the context; a name is used once."""
     found: dict[str, Fault] = {}
-    for fault in every:
+    for fault in (*HOST_FAULTS, *faults_github.FAULTS, *faults_context.FAULTS):
         if fault.name in found:
             raise LabError(f"two faults are called {fault.name}")
         found[fault.name] = fault
