@@ -112,7 +112,7 @@ def command(*args: str, python: Sequence[str] = ()) -> list[str]:
 def run(tree: Path, *args: str, reports: Path, env: Mapping[str, str] | None = None, python: Sequence[str] = (), cwd: Path | None = None) -> Ran:
     """pytest with these arguments in `tree`; its reports go to `reports`, where an earlier run may have left a verdict."""
     done = subprocess.run(
-        command(*args, "--reports", str(reports), python=python),
+        command(*args, f"--reports={reports}", python=python),
         cwd=cwd or tree,
         env=environ(reports.parent, **(env or {})),
         stdin=subprocess.DEVNULL,

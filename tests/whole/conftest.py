@@ -1,0 +1,79 @@
+"""One lab for the tests of the whole: a copy of this checkout, with hosts of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    verdict: dict[str, Any]
+
+    @property
+    def line(self) -> str:
+        return self.out.strip().splitlines()[-1] if self.out.strip() else ""
+
+
+class Checkout:
+    """A copy of the working tree in which commands run as a person's would: nothing of this run's environment leaks in."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.token = ""
+
+    def run(self, command: list[str], code: int | None = 0, seconds: float = 90, **environ: str) -> Ran:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PREFLIGHT_", "GITHUB_", "RUNNER_", "COV_"))}
+        clean |= {"PATH": f"{self.root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}", "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))} | environ
+        done = subprocess.run(command, cwd=self.root, env=clean, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False, text=True)
+        assert code is None or done.returncode == code, f"{' '.join(command)} gave {done.returncode}:\n{done.stdout}"
+        path = self.root / "reports" / "latest" / "verdict.json"
+        return Ran(done.returncode, done.stdout, json.loads(path.read_text()) if path.is_file() else {})
+
+    def lab(self, *argv: str, code: int | None = 0) -> str:
+        return self.run([sys.executable, "-m", "lab", *argv], code).out
+
+    def gate(self, *argv: str, code: int | None = None, profile: str = "quick", context: str = ".lab/context.yml", **environ: str) -> Ran:
+        profiled = ["--profile", profile] if profile else []
+        return self.run([sys.executable, "-m", "pytest", *profiled, "--context", context, *argv], code, **environ)
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    root = tmp_path_factory.mktemp("whole") / "checkout"
+    tracked = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        if (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    (root / ".venv" / "bin").mkdir(parents=True)
+    for name, command in (("python", ""), ("python3", ""), ("pytest", "-m pytest ")):
+        # Not a link: Python finds its packages by the place it was started from.
+        program = root / ".venv" / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {command}"$@"\n')
+        program.chmod(0o755)
+    for stamp in ("run", "dev"):
+        (root / ".venv" / stamp).touch()
+    yield Checkout(root)
+
+
+@pytest.fixture(scope="session")
+def lab(checkout: Checkout) -> Iterator[Checkout]:
+    """The checkout with its lab up and healthy. The engine is the best that this machine can do."""
+    checkout.lab("up")
+    checkout.token = (checkout.root / ".lab" / "token").read_text().strip()
+    yield checkout
+    checkout.lab("down")
