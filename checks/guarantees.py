@@ -22,7 +22,9 @@ class Guarantee:
 RUNNER_HEALTH = Guarantee("runner-health", "The runner that takes the deploy can finish it.")
 SECRET_MASKING = Guarantee("secret-masking", "No production secret is readable outside the job that needs it.")
 SERIALIZATION = Guarantee("serialization", "Production changes one deploy at a time.")
-FAILOVER = Guarantee("failover", "Losing the primary costs minutes, never a deploy, and never hands production to a stranger.")
+FAILOVER = Guarantee(
+    "failover", "Losing the primary costs minutes, never a deploy, and never hands production to a stranger."
+)
 ROLLBACK = Guarantee("rollback", "The last good release is one command away.")
 PACE = Guarantee("pace", "A deploy takes ten minutes; a broken runner is noticed in five.")
 MONITORING = Guarantee("monitoring", "Someone is told when one of these breaks between gates.")

@@ -12,7 +12,13 @@ from fixtures.facts.standby import Standby, approval_fault, none_declared
 from fixtures.facts.workflows import ProductionJob, strange_takers
 
 
-@verifies(FAILOVER, "standby-approved", severity="blocks", when="quick", remedy="renew `approved` of a secondary in {world.path}")
+@verifies(
+    FAILOVER,
+    "standby-approved",
+    severity="blocks",
+    when="quick",
+    remedy="renew `approved` of a secondary in {world.path}",
+)
 def test_standby_approved(world: Context, today: date) -> None:
     """At least one secondary has an approval that has not ended."""
     none_declared(world, today)
@@ -22,7 +28,13 @@ def test_standby_approved(world: Context, today: date) -> None:
     assert "" in faults, "; ".join(faults)
 
 
-@verifies(FAILOVER, "standby-ready", severity="warns", when="quick", remedy="gh api repos/{world.github.repository}/actions/runners")
+@verifies(
+    FAILOVER,
+    "standby-ready",
+    severity="warns",
+    when="quick",
+    remedy="gh api repos/{world.github.repository}/actions/runners",
+)
 def test_standby_ready(world: Context, standby: tuple[Standby, ...]) -> None:
     """An approved secondary is online and idle."""
     if not standby:
@@ -30,35 +42,75 @@ def test_standby_ready(world: Context, standby: tuple[Standby, ...]) -> None:
     assert any(s.ready for s in standby), "; ".join(map(repr, standby))
 
 
-@verifies(FAILOVER, "reachable-by-job", severity="blocks", when="quick", remedy="write in job {world.deploy.job} of {world.deploy.workflow}: runs-on: ${{{{ fromJSON(needs.preflight.outputs.runs-on) }}}}")
-def test_reachable_by_job(world: Context, today: date, approved: tuple[Runner, ...], production_jobs: tuple[ProductionJob, ...]) -> None:
+@verifies(
+    FAILOVER,
+    "reachable-by-job",
+    severity="blocks",
+    when="quick",
+    remedy="write in job {world.deploy.job} of {world.deploy.workflow}: runs-on: ${{{{ fromJSON(needs.preflight.outputs.runs-on) }}}}",
+)
+def test_reachable_by_job(
+    world: Context, today: date, approved: tuple[Runner, ...], production_jobs: tuple[ProductionJob, ...]
+) -> None:
     """The deploy job can really be routed to the standby."""
     none_declared(world, today)
     secondaries = [runner for runner in approved if runner.role == "secondary"]
-    deploys = [job for job in production_jobs if (job.job.path, job.job.id) == (world.deploy.workflow, world.deploy.job)]
+    deploys = [
+        job for job in production_jobs if (job.job.path, job.job.id) == (world.deploy.workflow, world.deploy.job)
+    ]
     assert deploys, f"{world.deploy.workflow} has no job {world.deploy.job}"
     if not secondaries:
         raise NotApplicable("no secondary is approved; failover/standby-approved says so")
     for job in deploys:
         asked = job.possible_labels(approved)
-        reached = [s for s in secondaries for labels in asked if {w.casefold() for w in labels} <= {w.casefold() for w in s.labels}]
+        reached = [
+            s
+            for s in secondaries
+            for labels in asked
+            if {w.casefold() for w in labels} <= {w.casefold() for w in s.labels}
+        ]
         assert reached, f"{job.job.place} asks for {job.job.runs_on}, which no approved secondary wears"
 
 
-@verifies(FAILOVER, "strangers-excluded", severity="blocks", when="quick", rollback=True, waivable=False, remedy="gh api -X DELETE repos/{world.github.repository}/actions/runners/ID")
-def test_strangers_excluded(world: Context, approved: tuple[Runner, ...], registrations: Registrations, production_jobs: tuple[ProductionJob, ...]) -> None:
+@verifies(
+    FAILOVER,
+    "strangers-excluded",
+    severity="blocks",
+    when="quick",
+    rollback=True,
+    waivable=False,
+    remedy="gh api -X DELETE repos/{world.github.repository}/actions/runners/ID",
+)
+def test_strangers_excluded(
+    world: Context,
+    approved: tuple[Runner, ...],
+    registrations: Registrations,
+    production_jobs: tuple[ProductionJob, ...],
+) -> None:
     """Of all registered runners, only approved ones can take a production job."""
     assert production_jobs, f"{world.deploy.workflow} has no job {world.deploy.job}"
     strange = {taker: job for job, taker in strange_takers(production_jobs, approved, registrations)}
-    told = [f"{taker.name} ({taker.scope} runner {taker.id}) can take {job.job.place}" for taker, job in strange.items()]
+    told = [
+        f"{taker.name} ({taker.scope} runner {taker.id}) can take {job.job.place}" for taker, job in strange.items()
+    ]
     assert not told, f"not approved: {'; '.join(told)}"
 
 
-@verifies(FAILOVER, "choice-binds", severity="blocks", when="quick", rollback=True, waivable=False, remedy="give each runner a label of its own, and put it into `runs_on` in {world.path}")
+@verifies(
+    FAILOVER,
+    "choice-binds",
+    severity="blocks",
+    when="quick",
+    rollback=True,
+    waivable=False,
+    remedy="give each runner a label of its own, and put it into `runs_on` in {world.path}",
+)
 def test_choice_binds(world: Context, gate_choices: tuple[Choice, ...]) -> None:
     """Whatever the gate emits can be taken by approved runners only; the verdict adds that each of them must be fit."""
     if not gate_choices:
         raise NotApplicable("no runner is approved, so the gate emits nothing")
     for choice in gate_choices:
         assert not choice.strangers, f"{choice}; not approved: {', '.join(s.name for s in choice.strangers)}"
-        assert not choice.takers or choice.runner.casefold() in {t.name.casefold() for t in choice.takers}, f"{choice}, not by {choice.runner}"
+        assert not choice.takers or choice.runner.casefold() in {t.name.casefold() for t in choice.takers}, (
+            f"{choice}, not by {choice.runner}"
+        )

@@ -10,7 +10,14 @@ from fixtures.facts.record import Artifacts, Record
 from fixtures.facts.workflows import Workflows
 
 
-@verifies(ROLLBACK, "last-good-known", severity="blocks", when="quick", rollback=True, remedy="gh api repos/{world.github.repository}/deployments?environment={world.environment.name}")
+@verifies(
+    ROLLBACK,
+    "last-good-known",
+    severity="blocks",
+    when="quick",
+    rollback=True,
+    remedy="gh api repos/{world.github.repository}/deployments?environment={world.environment.name}",
+)
 def test_last_good_known(world: Context, record: Record) -> None:
     """A previous successful production deployment, of another sha, is on record, and its commit exists."""
     last_good = record.last_good
@@ -18,17 +25,33 @@ def test_last_good_known(world: Context, record: Record) -> None:
     assert record.commit_exists, f"the last good release is {last_good.sha[:12]}, and its commit is gone"
 
 
-@verifies(ROLLBACK, "artifact-kept", severity="blocks", when="quick", rollback=True, remedy="gh run list --repo {world.github.repository} --workflow {world.deploy.workflow}")
+@verifies(
+    ROLLBACK,
+    "artifact-kept",
+    severity="blocks",
+    when="quick",
+    rollback=True,
+    remedy="gh run list --repo {world.github.repository} --workflow {world.deploy.workflow}",
+)
 def test_artifact_kept(world: Context, artifacts: Artifacts, limits: Limits, now: datetime) -> None:
     """The last good release's artifact is unexpired with a margin, its digest known, and kept as long as the window."""
     kept = artifacts.kept
     assert kept, artifacts
     assert kept.expires - now >= limits.artifact_margin, kept
     assert kept.digest != "", kept
-    assert kept.expires - kept.created >= world.rollback.window, f"{kept} is kept shorter than the rollback window of {world.rollback.window.days} days"
+    assert kept.expires - kept.created >= world.rollback.window, (
+        f"{kept} is kept shorter than the rollback window of {world.rollback.window.days} days"
+    )
 
 
-@verifies(ROLLBACK, "path-alive", severity="blocks", when="quick", rollback=True, remedy="gh workflow enable {world.rollback.workflow} --repo {world.github.repository}")
+@verifies(
+    ROLLBACK,
+    "path-alive",
+    severity="blocks",
+    when="quick",
+    rollback=True,
+    remedy="gh workflow enable {world.rollback.workflow} --repo {world.github.repository}",
+)
 def test_path_alive(world: Context, workflows: Workflows, approved: tuple[Runner, ...]) -> None:
     """The rollback workflow is enabled, takes a version, and runs under the same lock, environment and runners."""
     file = workflows.file(world.rollback.workflow)
@@ -39,9 +62,13 @@ def test_path_alive(world: Context, workflows: Workflows, approved: tuple[Runner
     assert world.rollback.input in file.dispatch_inputs, f"{file.path} has no input {world.rollback.input!r}"
     jobs = [job for job in workflows.production(world) if job.job.path == file.path]
     assert jobs, f"{file.path} has no job that touches production"
-    assert any(job.job.environment.casefold() == world.environment.name.casefold() for job in jobs), f"no job of {file.path} deploys to {world.environment.name}"
+    assert any(job.job.environment.casefold() == world.environment.name.casefold() for job in jobs), (
+        f"no job of {file.path} deploys to {world.environment.name}"
+    )
     for job in jobs:
         assert not job.lock_fault(world.deploy.lock), job.lock_fault(world.deploy.lock)
         worn = [{label.casefold() for label in runner.labels} for runner in approved]
         for labels in job.possible_labels(approved):
-            assert any({label.casefold() for label in labels} <= w for w in worn), f"{job.job.place} asks for {job.job.runs_on}, which no approved runner wears"
+            assert any({label.casefold() for label in labels} <= w for w in worn), (
+                f"{job.job.place} asks for {job.job.runs_on}, which no approved runner wears"
+            )

@@ -42,7 +42,9 @@ def up(options: argparse.Namespace) -> int:
 
 def as_root() -> int:
     """Start over through sudo, with the caller's cache and nothing else of the environment."""
-    kept = [f"{name}={os.environ[name]}" for name in ("HOME", "PATH", "XDG_CACHE_HOME", "LAB_ENGINE") if name in os.environ]
+    kept = [
+        f"{name}={os.environ[name]}" for name in ("HOME", "PATH", "XDG_CACHE_HOME", "LAB_ENGINE") if name in os.environ
+    ]
     os.chdir(world.ROOT)
     os.execvp("sudo", ["sudo", "-n", "env", *kept, sys.executable, "-m", "lab", *sys.argv[1:]])
 

@@ -75,5 +75,3 @@ def quoted(text: str) -> str:
     """A YAML scalar: plain where that is safe, else single-quoted."""
     plain = text and all(c.isalnum() or c in "/._-" for c in text) and not text[0].isdigit()
     return text if plain else "'" + text.replace("'", "''") + "'"
-
-

@@ -22,8 +22,22 @@ class Act:
 
 ACTS = (
     Act("All is well.", "1-healthy", {}, 0, "prod-runner-01", "√ deploy on prod-runner-01"),
-    Act("The primary's runner is stopped.", "2-failover", {"nspawn": "service-stopped", "loopback": "listener-killed-loopback"}, 0, "prod-runner-02", "√ deploy on prod-runner-02 (failover: prod-runner-01"),
-    Act("Somebody registers a runner with the labels of production.", "3-stranger", {"nspawn": "stranger-registered", "loopback": "stranger-registered"}, 1, "", "× do not deploy: failover/strangers-excluded"),
+    Act(
+        "The primary's runner is stopped.",
+        "2-failover",
+        {"nspawn": "service-stopped", "loopback": "listener-killed-loopback"},
+        0,
+        "prod-runner-02",
+        "√ deploy on prod-runner-02 (failover: prod-runner-01",
+    ),
+    Act(
+        "Somebody registers a runner with the labels of production.",
+        "3-stranger",
+        {"nspawn": "stranger-registered", "loopback": "stranger-registered"},
+        1,
+        "",
+        "× do not deploy: failover/strangers-excluded",
+    ),
 )
 
 
@@ -37,7 +51,9 @@ def play(act: Act, engine: str) -> bool:
         suite.lab("heal", fault)
     good = said.code == act.code and said.runner == act.runner and act.says in said.line
     if not good:
-        print(f"\nThat is not what it should be: exit {act.code} and a line with {act.says!r} were expected.", flush=True)
+        print(
+            f"\nThat is not what it should be: exit {act.code} and a line with {act.says!r} were expected.", flush=True
+        )
     return good
 
 
@@ -54,7 +70,9 @@ def main() -> int:
     finally:
         suite.lab("down")
     place = world.ROOT / "reports" / "latest" / "demo"
-    print(f"\n{sum(good)} of {len(good)} verdicts are what they should be (engine {engine}, {time.monotonic() - started:.0f} s). As pages:")
+    print(
+        f"\n{sum(good)} of {len(good)} verdicts are what they should be (engine {engine}, {time.monotonic() - started:.0f} s). As pages:"
+    )
     for act in ACTS:
         print(f"  {(place / act.slug / 'report.html').relative_to(world.ROOT)}")
     return 0 if all(good) else 1

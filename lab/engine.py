@@ -142,13 +142,27 @@ def probe_nspawn() -> Probe:
     place = Path("/run") / f"runner-preflight-trial-{os.getpid()}"
     place.mkdir()
     try:
-        trial = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", MOUNT_TRIAL, "sh", str(place), str(cache())]
+        trial = [
+            "unshare",
+            "--mount",
+            "--net",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            MOUNT_TRIAL,
+            "sh",
+            str(place),
+            str(cache()),
+        ]
         done = run(trial, check=False)
     finally:
         place.rmdir()
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        return Probe(False, f"overlay mounts or network namespaces are refused: {said[-1] if said else 'no reason given'}")
+        return Probe(
+            False, f"overlay mounts or network namespaces are refused: {said[-1] if said else 'no reason given'}"
+        )
     return Probe(True, "root, overlay mounts and network namespaces work")
 
 
@@ -189,9 +203,11 @@ def choose(forced: str | None) -> Choice:
         if not probe.possible:
             refused.append(f"{name}: {probe.reason}")
         elif packages and not can_install():
-            refused.append(f"{name}: missing {', '.join(probe.missing)}; try: apt-get install --yes {' '.join(packages)}")
+            refused.append(
+                f"{name}: missing {', '.join(probe.missing)}; try: apt-get install --yes {' '.join(packages)}"
+            )
         else:
-            why = ("asked for" if forced else "; ".join([probe.reason, *(f"not {r}" for r in refused)]))
+            why = "asked for" if forced else "; ".join([probe.reason, *(f"not {r}" for r in refused)])
             return Choice(name, why, packages)
     raise ImpossibleError("no engine can run here\n  " + "\n  ".join(refused))
 

@@ -13,7 +13,9 @@ def end_approval(lab: Lab) -> None:
     ended = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=1)
     before, name, after = lab.context_file.read_text("utf-8").partition(f"  - name: {lab.hosts[1].name}\n")
     until = next(line for line in after.splitlines() if "until: " in line)
-    world.write(lab.context_file, before + name + after.replace(until, until.split("until: ")[0] + f"until: {ended}}}", 1))
+    world.write(
+        lab.context_file, before + name + after.replace(until, until.split("until: ")[0] + f"until: {ended}}}", 1)
+    )
 
 
 def write_again(lab: Lab) -> None:

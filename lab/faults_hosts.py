@@ -80,7 +80,9 @@ kill -KILL "$listener"
 """
     on(lab, PRIMARY, script)
     lab.wait_offline(PRIMARY)
-    state = on(lab, PRIMARY, f"systemctl is-active {unit(lab, PRIMARY)} || true; pgrep -x Runner.Listener || true").split()
+    state = on(
+        lab, PRIMARY, f"systemctl is-active {unit(lab, PRIMARY)} || true; pgrep -x Runner.Listener || true"
+    ).split()
     if state != ["active"]:
         raise LabError(f"the unit should be active and no listener alive; found {state}")
 

@@ -43,7 +43,15 @@ def cache() -> Path:
 
 def tarball_command(target: Path) -> list[str]:
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
-    return ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", *options, SUITE, str(target)]
+    return [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        f"--include={','.join(PACKAGES)}",
+        *options,
+        SUITE,
+        str(target),
+    ]
 
 
 def tarball_key() -> str:
@@ -127,7 +135,12 @@ def build(folder: Path, tree: Path, say: Callable[[str], None]) -> None:
         part.replace(tarball)
         say(f"base image: {tarball.stat().st_size >> 20} MB in {time.monotonic() - started:.1f} s")
     started = time.monotonic()
-    separately(["tar", "--zstd", "-xf", str(tarball), "-C", str(work), "--exclude=./dev/*"], cwd=folder, log=log, temporary=temporary)
+    separately(
+        ["tar", "--zstd", "-xf", str(tarball), "-C", str(work), "--exclude=./dev/*"],
+        cwd=folder,
+        log=log,
+        temporary=temporary,
+    )
     shutil.copytree(AGENT, work / "tmp" / "agent", ignore=shutil.ignore_patterns("__pycache__"))
     separately(
         ["chroot", str(work), "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "/tmp/agent/customise.sh", RUNNER_VERSION],

@@ -96,7 +96,10 @@ link set up0 master br0 up
 """
     run([*inside(lab, "switch"), "ip", "-batch", "-"], batch)
     run([*inside(lab, "switch"), "ip", "link", "set", uplink(lab), "netns", str(os.getpid())])
-    run(["ip", "-batch", "-"], f"addr add {uplink_address(lab.subnet)}/24 dev {uplink(lab)}\nlink set {uplink(lab)} up\n")
+    run(
+        ["ip", "-batch", "-"],
+        f"addr add {uplink_address(lab.subnet)}/24 dev {uplink(lab)}\nlink set {uplink(lab)} up\n",
+    )
 
 
 def make_port(lab: Lab, host: Host) -> None:

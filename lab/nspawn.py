@@ -31,7 +31,16 @@ class Nspawn:
         lab.subnet = network.choose_subnet(lab.id, network.probe_taken())
         lab.address = network.uplink_address(lab.subnet)
         lab.hosts = tuple(
-            Host(name, number, network.host_address(lab.subnet, number), 22, DIRECTORY, "runner", "audit", tree.unit_name(name))
+            Host(
+                name,
+                number,
+                network.host_address(lab.subnet, number),
+                22,
+                DIRECTORY,
+                "runner",
+                "audit",
+                tree.unit_name(name),
+            )
             for number, name in enumerate(names, start=1)
         )
 

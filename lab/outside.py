@@ -58,7 +58,9 @@ def start_github(lab: Lab) -> None:
     registered = lab.runners()
     for host in lab.hosts:
         if host.name not in registered:
-            lab.request("POST", "/_lab/runners", {"name": host.name, "labels": list(host.labels), "group": "production"})
+            lab.request(
+                "POST", "/_lab/runners", {"name": host.name, "labels": list(host.labels), "group": "production"}
+            )
 
 
 def start_production(lab: Lab) -> None:

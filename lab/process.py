@@ -9,7 +9,9 @@ class LabError(Exception):
     """The lab could not do what was asked; the text says what and, where known, what to try."""
 
 
-def run(argv: Sequence[str], text: str = "", *, check: bool = True, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+def run(
+    argv: Sequence[str], text: str = "", *, check: bool = True, seconds: float = 60.0
+) -> subprocess.CompletedProcess[str]:
     """Run `argv` with `text` on its standard input, both outputs captured."""
     try:
         done = subprocess.run(argv, input=text, capture_output=True, text=True, errors="replace", timeout=seconds)

@@ -19,14 +19,23 @@ HEALTHY = "(healthy)"
 
 def difference(said: Said, breaks: frozenset[str], unknown: frozenset[str]) -> list[str]:
     """What is not as named, in words; empty when all is."""
-    pairs = (("broken", said.broken, breaks), ("unknown", said.unknown, unknown), ("crashed", said.crashed, frozenset[str]()))
+    pairs = (
+        ("broken", said.broken, breaks),
+        ("unknown", said.unknown, unknown),
+        ("crashed", said.crashed, frozenset[str]()),
+    )
     found = []
     for what, got, wanted in pairs:
         if missing := wanted - got:
             found.append(f"not {what}: {', '.join(sorted(missing))}")
         if extra := got - wanted:
             found.append(f"{what} too: {', '.join(sorted(extra))}")
-    if (breaks or unknown) and said.word == "deploy" and said.runner == "prod-runner-01" and any("[prod-runner-01]" in name for name in breaks | unknown):
+    if (
+        (breaks or unknown)
+        and said.word == "deploy"
+        and said.runner == "prod-runner-01"
+        and any("[prod-runner-01]" in name for name in breaks | unknown)
+    ):
         found.append(f"and yet: {said.line}")
     return found
 
@@ -43,7 +52,12 @@ def prove(fault: Fault, engine: str, reports: Path) -> tuple[Said, list[str]]:
 def matrix(rows: dict[str, Said], engine: str) -> str:
     """Fault by check, as a Markdown table: × broken, ? unknown, for any runner."""
     checks = sorted({check for said in rows.values() for check in said.checks})
-    text = [f"# What breaks what (engine {engine})", "", "× broken, ? unknown, on any runner; a blank held or did not apply.", ""]
+    text = [
+        f"# What breaks what (engine {engine})",
+        "",
+        "× broken, ? unknown, on any runner; a blank held or did not apply.",
+        "",
+    ]
     text += [f"{n}. `{check}`" for n, check in enumerate(checks, 1)]
     text += ["", f"| fault | {' | '.join(str(n) for n in range(1, len(checks) + 1))} |", f"|---|{'---|' * len(checks)}"]
     for name, said in rows.items():
@@ -68,7 +82,12 @@ def main(argv: list[str]) -> int:
         rows[HEALTHY], wrong[HEALTHY] = said, difference(said, frozenset(), frozenset())
         for fault in faults:
             rows[fault.name], wrong[fault.name] = prove(fault, engine, reports)
-            print(f"{'WRONG' if wrong[fault.name] else 'ok   '} {fault.name}: {rows[fault.name].line}", *wrong[fault.name], sep="\n      ", flush=True)
+            print(
+                f"{'WRONG' if wrong[fault.name] else 'ok   '} {fault.name}: {rows[fault.name].line}",
+                *wrong[fault.name],
+                sep="\n      ",
+                flush=True,
+            )
         said = suite.gate("nightly", reports / "healed", "-q", quiet=True)
         rows["(healed)"], wrong["(healed)"] = said, difference(said, frozenset(), frozenset())
     except LabError as error:
@@ -86,7 +105,9 @@ def main(argv: list[str]) -> int:
         print(f"never seen red: {', '.join(never)}")
     if skipped:
         print(f"not on this engine ({engine}): {', '.join(skipped)}")
-    print(f"{len(rows) - len(bad)} of {len(rows)} worlds gave exactly what they name, in {time.monotonic() - started:.0f} s; {page.relative_to(world.ROOT)}")
+    print(
+        f"{len(rows) - len(bad)} of {len(rows)} worlds gave exactly what they name, in {time.monotonic() - started:.0f} s; {page.relative_to(world.ROOT)}"
+    )
     return 1 if bad or (never and not argv and engine == "nspawn") else 0
 
 

@@ -40,11 +40,36 @@ def gate(profile: str, reports: Path, *argv: str, quiet: bool = False) -> Said:
     up = world.load()
     if up is None:
         raise LabError("no lab is up in this checkout; try: python -m lab up")
-    command = [sys.executable, "-m", "pytest", "--profile", profile, "--context", str(up.context_file), "--reports", str(reports), *argv]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PREFLIGHT_", "GITHUB_", "RUNNER_"))}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--profile",
+        profile,
+        "--context",
+        str(up.context_file),
+        "--reports",
+        str(reports),
+        *argv,
+    ]
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "PREFLIGHT_", "GITHUB_", "RUNNER_"))
+    }
     out = subprocess.PIPE if quiet else None
     sys.stdout.flush()
-    done = subprocess.run(command, cwd=world.ROOT, env=clean, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT if quiet else None, text=True)
+    done = subprocess.run(
+        command,
+        cwd=world.ROOT,
+        env=clean,
+        timeout=SECONDS,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=subprocess.STDOUT if quiet else None,
+        text=True,
+    )
     try:
         verdict: dict[str, Any] = json.loads((reports / "verdict.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -52,6 +77,17 @@ def gate(profile: str, reports: Path, *argv: str, quiet: bool = False) -> Said:
     checks = verdict.get("checks", [])
 
     def names(outcome: str) -> frozenset[str]:
-        return frozenset(f"{c['check']}[{c['runner']}]" if c["runner"] else c["check"] for c in checks if c["outcome"] == outcome)
+        return frozenset(
+            f"{c['check']}[{c['runner']}]" if c["runner"] else c["check"] for c in checks if c["outcome"] == outcome
+        )
 
-    return Said(done.returncode, verdict["verdict"], verdict["line"], verdict["runner"], names("broken"), names("unknown"), names("crashed"), frozenset(c["check"] for c in checks))
+    return Said(
+        done.returncode,
+        verdict["verdict"],
+        verdict["line"],
+        verdict["runner"],
+        names("broken"),
+        names("unknown"),
+        names("crashed"),
+        frozenset(c["check"] for c in checks),
+    )

@@ -51,7 +51,10 @@ def credentials() -> str:
 
 def rsa_parameters(secret: str) -> str:
     """No key at all: the upstream field names, and in `d` the secret the stand-in knows."""
-    junk = {name: base64.b64encode(f"runner-preflight lab {name}".encode()).decode() for name in ("dp", "dq", "inverseQ", "modulus", "p", "q")}
+    junk = {
+        name: base64.b64encode(f"runner-preflight lab {name}".encode()).decode()
+        for name in ("dp", "dq", "inverseQ", "modulus", "p", "q")
+    }
     return json.dumps({"d": secret, "exponent": "AQAB", **junk}, indent=2)
 
 

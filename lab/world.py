@@ -211,7 +211,9 @@ def locked(root: Path = ROOT, seconds: float = 0.0) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     file.seek(0)
-                    raise LabError(f"another lab command is at work here (pid {file.read().strip() or 'unknown'})") from None
+                    raise LabError(
+                        f"another lab command is at work here (pid {file.read().strip() or 'unknown'})"
+                    ) from None
                 time.sleep(0.1)
                 continue
             try:

@@ -70,4 +70,13 @@ def lines(judgements: Iterable[Judgement]) -> list[Line]:
     by_guarantee: dict[str, list[Judgement]] = {}
     for judgement in judgements:
         by_guarantee.setdefault(judgement.check.guarantee, []).append(judgement)
-    return [Line(slug, some[0].check.promise, min((j.outcome for j in some), key=WORST.index) if any(not j.holds for j in some) else "held", sum(j.holds for j in some), len(some)) for slug, some in by_guarantee.items()]
+    return [
+        Line(
+            slug,
+            some[0].check.promise,
+            min((j.outcome for j in some), key=WORST.index) if any(not j.holds for j in some) else "held",
+            sum(j.holds for j in some),
+            len(some),
+        )
+        for slug, some in by_guarantee.items()
+    ]

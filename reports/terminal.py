@@ -122,7 +122,10 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         if j.waiver:
             self._part("waived", f"{j.waiver.reason} ({j.waiver.by}, {j.waiver.ticket}, until {j.waiver.until})")
         if card.folded:
-            self._part("so", f"{len(card.folded)} more checks of {j.runner} could not be judged: {', '.join(f.check.id.split('/')[1] for f in card.folded)}")
+            self._part(
+                "so",
+                f"{len(card.folded)} more checks of {j.runner} could not be judged: {', '.join(f.check.id.split('/')[1] for f in card.folded)}",
+            )
         self._part("why", card.page)
         if j.try_:
             # Never wrapped: it is there to be pasted.
@@ -143,7 +146,9 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
 
     def _nothing(self) -> str:
         option = self.config.option
-        asked = " ".join(f"{flag} {value!r}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value)
+        asked = " ".join(
+            f"{flag} {value!r}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value
+        )
         return f"{asked or 'this call'} selects none of {self.gate.total} checks; `pytest --co -q` lists them"
 
 

@@ -64,7 +64,11 @@ def test_a_room_imports_only_what_its_arrows_allow(path: Path) -> None:
 def marked_checks() -> dict[str, ast.FunctionDef]:
     """Every `@verifies(GUARANTEE, "slug", …)` in checks/, by id; read, not imported."""
     found = {}
-    slugs = dict(re.findall(r'^([A-Z_]+) = Guarantee\("([a-z-]+)"', (ROOT / "checks/guarantees.py").read_text("utf-8"), re.MULTILINE))
+    slugs = dict(
+        re.findall(
+            r'^([A-Z_]+) = Guarantee\("([a-z-]+)"', (ROOT / "checks/guarantees.py").read_text("utf-8"), re.MULTILINE
+        )
+    )
     for path in sorted((ROOT / "checks").glob("test_*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
             if not isinstance(node, ast.FunctionDef):
@@ -73,7 +77,9 @@ def marked_checks() -> dict[str, ast.FunctionDef]:
                 if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "verifies":
                     guarantee, slug = mark.args[0], mark.args[1]
                     assert isinstance(guarantee, ast.Name) and isinstance(slug, ast.Constant)
-                    assert path.name == f"test_{slugs[guarantee.id].replace('-', '_')}.py", f"{slug.value} stands in {path.name}"
+                    assert path.name == f"test_{slugs[guarantee.id].replace('-', '_')}.py", (
+                        f"{slug.value} stands in {path.name}"
+                    )
                     found[f"{slugs[guarantee.id]}/{slug.value}"] = node
     return found
 
@@ -83,12 +89,20 @@ CHECKS = marked_checks()
 
 def test_there_are_checks() -> None:
     assert len(CHECKS) >= 20
-    assert {check.split("/")[0] for check in CHECKS} >= {"runner-health", "secret-masking", "serialization", "failover", "rollback"}
+    assert {check.split("/")[0] for check in CHECKS} >= {
+        "runner-health",
+        "secret-masking",
+        "serialization",
+        "failover",
+        "rollback",
+    }
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_has_a_fault_that_breaks_it(check: str) -> None:
-    assert any(check == name.partition("[")[0] for fault in FAULTS.values() for name in fault.breaks), f"{check}: no fault in lab/ breaks it"
+    assert any(check == name.partition("[")[0] for fault in FAULTS.values() for name in fault.breaks), (
+        f"{check}: no fault in lab/ breaks it"
+    )
 
 
 @pytest.mark.parametrize("check", CHECKS)

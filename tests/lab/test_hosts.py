@@ -49,7 +49,9 @@ class TestAddresses:
             network.choose_subnet("00000000", frozenset(range(network.SUBNETS)))
 
     def test_other_networks_are_not_taken_for_ours(self) -> None:
-        said = "2: eth0 inet 10.77.12.254/24 scope\n3: x inet 110.77.13.1/24\n10.88.14.0/24 dev y\n10.77.200.0/24 dev z\n"
+        said = (
+            "2: eth0 inet 10.77.12.254/24 scope\n3: x inet 110.77.13.1/24\n10.88.14.0/24 dev y\n10.77.200.0/24 dev z\n"
+        )
         assert network.taken_subnets(said) == {12, 200}
 
     def test_two_checkouts_have_two_ids_and_names_that_links_can_bear(self, tmp_path: Path) -> None:
@@ -126,7 +128,11 @@ class TestFiles:
             pass
 
     def test_packages_of_the_build_bring_their_keys(self) -> None:
-        assert packages_for(["mmdebstrap", "ssh", "ssh-keygen"]) == ("debian-archive-keyring", "mmdebstrap", "openssh-client")
+        assert packages_for(["mmdebstrap", "ssh", "ssh-keygen"]) == (
+            "debian-archive-keyring",
+            "mmdebstrap",
+            "openssh-client",
+        )
 
 
 class TestFaults:
@@ -175,7 +181,9 @@ class Copy:
         environment = {**os.environ, "LAB_ENGINE": self.engine, "PYTHONDONTWRITEBYTECODE": "1"}
         environment.pop("PYTHONPATH", None)
         argv = [sys.executable, "-m", "lab", *words]
-        return subprocess.Popen(argv, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            argv, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def run(self, *words: str, code: int = 0) -> str:
         process = self.start(*words)
@@ -188,7 +196,9 @@ class Copy:
         mounts = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
         links = {link.name for link in Path("/sys/class/net").iterdir()}
         mine = self.lab.prefix.removeprefix("rp-")
-        spaces = subprocess.run(["lsns", "-n", "-t", "net", "-o", "NSFS"], capture_output=True, text=True, check=False).stdout
+        spaces = subprocess.run(
+            ["lsns", "-n", "-t", "net", "-o", "NSFS"], capture_output=True, text=True, check=False
+        ).stdout
         locks = Path("/run/systemd/nspawn/propagate")
         return {
             "mounts": {m for m in mounts if "runner-preflight-lab-" not in m or mine in m},

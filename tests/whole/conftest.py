@@ -36,9 +36,26 @@ class Checkout:
         self.token = ""
 
     def run(self, command: list[str], code: int | None = 0, seconds: float = 90, **environ: str) -> Ran:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PREFLIGHT_", "GITHUB_", "RUNNER_", "COV_"))}
-        clean |= {"PATH": f"{self.root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}", "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))} | environ
-        done = subprocess.run(command, cwd=self.root, env=clean, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False, text=True)
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("PYTEST_", "PREFLIGHT_", "GITHUB_", "RUNNER_", "COV_"))
+        }
+        clean |= {
+            "PATH": f"{self.root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
+        } | environ
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=clean,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            check=False,
+            text=True,
+        )
         assert code is None or done.returncode == code, f"{' '.join(command)} gave {done.returncode}:\n{done.stdout}"
         path = self.root / "reports" / "latest" / "verdict.json"
         return Ran(done.returncode, done.stdout, json.loads(path.read_text()) if path.is_file() else {})
@@ -46,7 +63,14 @@ class Checkout:
     def lab(self, *argv: str, code: int | None = 0) -> str:
         return self.run([sys.executable, "-m", "lab", *argv], code).out
 
-    def gate(self, *argv: str, code: int | None = None, profile: str = "quick", context: str = ".lab/context.yml", **environ: str) -> Ran:
+    def gate(
+        self,
+        *argv: str,
+        code: int | None = None,
+        profile: str = "quick",
+        context: str = ".lab/context.yml",
+        **environ: str,
+    ) -> Ran:
         profiled = ["--profile", profile] if profile else []
         return self.run([sys.executable, "-m", "pytest", *profiled, "--context", context, *argv], code, **environ)
 
@@ -54,7 +78,13 @@ class Checkout:
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     root = tmp_path_factory.mktemp("whole") / "checkout"
-    tracked = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     for name in filter(None, tracked.split("\0")):
         if (ROOT / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)

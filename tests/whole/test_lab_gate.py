@@ -65,7 +65,10 @@ FAULTS = {
     "all-hosts-silent": (1, "? do not deploy: could not see any host of lab; it may be our own network"),
     "stranger-registered": (1, "× do not deploy: failover/strangers-excluded, failover/choice-binds"),
     "token-revoked": (1, "? do not deploy: could not see"),
-    "permission-administration-lost": (1, "? do not deploy: could not see failover/strangers-excluded, failover/choice-binds"),
+    "permission-administration-lost": (
+        1,
+        "? do not deploy: could not see failover/strangers-excluded, failover/choice-binds",
+    ),
     "api-down": (1, "? do not deploy: could not see"),
     "api-hiccup": (0, "√ deploy on prod-runner-01"),
 }
@@ -97,7 +100,11 @@ def test_a_token_without_rights_is_told_which(healed: Checkout) -> None:
 
 def test_what_was_planted_is_nowhere_in_the_reports(lab: Checkout) -> None:
     lab.gate(code=0)
-    key = next(path for path in (lab.root / ".lab").rglob("*") if path.is_file() and "PRIVATE KEY" in path.read_text(errors="replace"))
+    key = next(
+        path
+        for path in (lab.root / ".lab").rglob("*")
+        if path.is_file() and "PRIVATE KEY" in path.read_text(errors="replace")
+    )
     planted = [lab.token, *key.read_text().splitlines()[1:-1]]
     for directory, _, names in os.walk(lab.root / "reports"):
         for name in names:

@@ -10,7 +10,9 @@ from tests.whole.conftest import ROOT, Checkout
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 README = (ROOT / "README.md").read_text("utf-8")
-COMMANDS = [line for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL) for line in block.splitlines()]
+COMMANDS = [
+    line for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL) for line in block.splitlines()
+]
 
 # What .ci/run runs on every landing; a test of the tests would never end.
 IN_CI = ("make demo", "make test")
@@ -32,11 +34,18 @@ def test_every_command_of_the_readme_works(lab: Checkout) -> None:
             token = lab.token
             continue
         # A replay of a profile's recording is never exit 0.
-        ran = lab.run(["sh", "-c", command], code=1 if command.startswith("pytest --seen") else 0, PREFLIGHT_GITHUB_TOKEN=token, **IN_A_RUN)
+        ran = lab.run(
+            ["sh", "-c", command],
+            code=1 if command.startswith("pytest --seen") else 0,
+            PREFLIGHT_GITHUB_TOKEN=token,
+            **IN_A_RUN,
+        )
         if command == "cp contexts/example.yml contexts/production.yml":
             # The example's hosts are nobody's; the lab's stand in for them.
             world = (lab.root / ".lab/context.yml").read_text()
-            world = re.sub(r"token: .*", "token: {env: PREFLIGHT_GITHUB_TOKEN}", world).replace("config: ssh_config", "config: ../.lab/ssh_config")
+            world = re.sub(r"token: .*", "token: {env: PREFLIGHT_GITHUB_TOKEN}", world).replace(
+                "config: ssh_config", "config: ../.lab/ssh_config"
+            )
             (lab.root / "contexts/production.yml").write_text(world)
         if command == "make ci-quick CONTEXT=production":
             assert ran.line == "√ deploy on prod-runner-01"
@@ -46,7 +55,9 @@ def test_every_command_of_the_readme_works(lab: Checkout) -> None:
 def test_every_flag_of_the_inline_commands_is_known(lab: Checkout) -> None:
     known = lab.run(["pytest", "--help"]).out
     prose = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
-    flags = {flag for span in re.findall(r"`([^`]+)`", prose) for flag in re.findall(r"(?<!\S)(--[a-z]+(?:-[a-z]+)*)", span)}
+    flags = {
+        flag for span in re.findall(r"`([^`]+)`", prose) for flag in re.findall(r"(?<!\S)(--[a-z]+(?:-[a-z]+)*)", span)
+    }
     assert flags
     for flag in sorted(flags):
         assert flag in known, f"README names {flag}"

@@ -1,0 +1,147 @@
+"""Rule 1 of the verdict: with a profile, no option, variable or file changes which checks run or what they mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.gate import Tree
+
+MEDDLING = [
+    ("-k", "reachable"),
+    ("-m", "guarantee"),
+    ("-x",),
+    ("--maxfail=1",),
+    ("--lf",),
+    ("--ff",),
+    ("--nf",),
+    ("--sw",),
+    ("--sw-skip",),
+    ("--deselect=checks/test_small.py::test_one_lock",),
+    ("--ignore=checks/test_small.py",),
+    ("--ignore-glob=*small*",),
+    ("--co",),
+    ("--setup-only",),
+    ("--setup-plan",),
+    ("--setup-show",),
+    ("--assert=plain",),
+    ("-p", "no:cacheprovider"),
+    ("-p", "someplugin"),
+    ("-o", "addopts="),
+    ("-o", "python_functions=check_*"),
+    ("-c", "other.ini"),
+    ("--runxfail",),
+    ("--continue-on-collection-errors",),
+    ("--import-mode=importlib",),
+    ("--confcutdir=checks",),
+    ("--pyargs",),
+    ("--keep-duplicates",),
+    ("--doctest-modules",),
+    ("--trace",),
+    ("-W", "ignore"),
+    ("--help",),
+    ("--markers",),
+    ("--fixtures",),
+    ("--cache-show",),
+]
+# The sentence names the option by its first spelling.
+SPELLED = {"--maxfail=1": "-x/--maxfail", "-x": "-x/--maxfail", "--sw-skip": "--stepwise-skip", "--ff": "--ff", "--nf": "--newfirst", "-W": "--pythonwarnings", "--trace": "--trace", "--fixtures": "--showfixtures", "--cache-show": "--cacheshow", "--confcutdir=checks": "--confcutdir", "--doctest-modules": "--doctestmodules", "--import-mode=importlib": "--importmode", "--keep-duplicates": "--keepduplicates"}
+
+
+@pytest.fixture
+def stocked(tree: Tree) -> Tree:
+    """With the files that the options name."""
+    tree.write("other.ini", "[pytest]\ntestpaths = checks\npythonpath = .\n")
+    tree.write("someplugin.py", "def pytest_collection_modifyitems(items):\n    items.clear()\n")
+    return tree
+
+
+def refused(tree: Tree, *args: str, env: dict[str, str] | None = None, says: str) -> None:
+    """Exit 4, a sentence, and no deploy left: neither an old one nor a new one, nor outputs."""
+    outputs = tree.path.parent / "outputs"
+    ran = tree.gate(*args, env={"GITHUB_OUTPUT": str(outputs), **(env or {})})
+    assert ran.code == 4, ran.output
+    assert says in ran.output
+    assert (ran.word, ran.verdict["state"]) == ("unknown", "refused")
+    assert says in ran.line
+    assert not outputs.exists()
+
+
+def spelled(option: str) -> str:
+    return SPELLED.get(option, option.split("=")[0])
+
+
+@pytest.mark.parametrize("args", MEDDLING, ids=" ".join)
+def test_option_is_refused(stocked: Tree, args: tuple[str, ...]) -> None:
+    """On the command line."""
+    refused(stocked, *args, says=f"PYTEST_ADDOPTS): {spelled(args[0])}. Leave that out")
+
+
+@pytest.mark.parametrize("args", MEDDLING[:24], ids=" ".join)
+def test_option_in_the_environment_is_refused(stocked: Tree, args: tuple[str, ...]) -> None:
+    """In PYTEST_ADDOPTS."""
+    refused(stocked, env={"PYTEST_ADDOPTS": " ".join(args)}, says=f"PYTEST_ADDOPTS): {spelled(args[0])}. Leave that out")
+
+
+@pytest.mark.parametrize("path", ["checks/test_small.py", "checks/test_small.py::test_one_lock", ".", "someplugin.py", "checks/guarantees.py"])
+def test_path_is_refused(stocked: Tree, path: str) -> None:
+    """A part of checks/ is a part run."""
+    refused(stocked, path, says="runs all of checks/: give no paths")
+
+
+def test_several_at_once_are_all_named(stocked: Tree) -> None:
+    """One refusal is enough to mend the call."""
+    refused(stocked, "-x", "-k", "reachable", env={"PYTEST_ADDOPTS": "--lf"}, says="-k, --lf, -x/--maxfail")
+
+
+@pytest.mark.parametrize(("env", "says"), [({"PYTHONOPTIMIZE": "1"}, "PYTHONOPTIMIZE"), ({"PYTEST_PLUGINS": "someplugin"}, "PYTEST_PLUGINS is set")])
+def test_variable_is_refused(stocked: Tree, env: dict[str, str], says: str) -> None:
+    """What changes the meaning from outside."""
+    refused(stocked, env=env, says=says)
+
+
+def test_python_without_assertions_is_refused(stocked: Tree) -> None:
+    """python -O."""
+    ran = stocked.run("--profile", "quick", python=["-O"])
+    assert (ran.code, ran.word) == (4, "unknown")
+    assert "Python runs with -O" in ran.output
+
+
+@pytest.mark.parametrize("name", ["pytest.ini", ".pytest.ini", "pytest.toml"])
+def test_other_settings_are_refused(tree: Tree, name: str) -> None:
+    """A file that pytest prefers to pyproject.toml takes all of its settings away."""
+    toml = name.endswith("toml")
+    tree.write(name, '[pytest]\ntestpaths = ["checks"]\npythonpath = ["."]\naddopts = ["-k", "reachable"]\n' if toml else "[pytest]\ntestpaths = checks\npythonpath = .\naddopts = -k reachable\n")
+    refused(tree, says=f"{name} takes the place of")
+
+
+@pytest.mark.parametrize("args", [("--noconftest",), ("-p", "no:fixtures.gate")], ids=" ".join)
+def test_without_the_gate_there_is_no_profile(tree: Tree, args: tuple[str, ...]) -> None:
+    """Where this suite is not even loaded, pytest itself refuses; nothing new says deploy."""
+    outputs = tree.path.parent / "outputs"
+    ran = tree.gate(*args, env={"GITHUB_OUTPUT": str(outputs)})
+    assert ran.code != 0
+    assert "deploy on" not in ran.output
+    assert ran.line == "an old one"
+    assert not outputs.exists()
+
+
+def test_unknown_profile(tree: Tree) -> None:
+    """Exit 4 with the nearest right word, and the old verdict is gone."""
+    ran = tree.run("--profile", "quik")
+    assert (ran.code, ran.word) == (4, "unknown")
+    assert 'there is no such profile; did you mean "quick"?' in ran.line
+
+
+@pytest.mark.parametrize("args", [("-q",), ("-v",), ("-s",), ("--tb=short",), ("--durations=3",), ("--junitxml=out.xml",), ("--color=no",), ("-rA",), ("-n", "0"), ("checks",)], ids=" ".join)
+def test_harmless_option_is_taken(tree: Tree, args: tuple[str, ...]) -> None:
+    """What only changes the output leaves the deploy."""
+    ran = tree.gate(*args)
+    assert (ran.code, ran.line) == (0, "√ deploy on prod-1"), ran.output
+
+
+def test_from_another_directory(tree: Tree) -> None:
+    """Started inside checks/, it judges the same; started in a room without checks, it is refused."""
+    inside = tree.run("--profile", "quick", cwd=tree.path / "checks")
+    assert (inside.code, inside.word) == (0, "deploy"), inside.output
+    outside = tree.run("--profile", "quick", cwd=tree.path / "fixtures")
+    assert (outside.code, outside.word) == (4, "unknown"), outside.output
