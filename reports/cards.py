@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fixtures.facts.context import CONTROLS, Context
 from fixtures.verdict import Judgement, Verdict
 
 MARKS = {"held": "√", "broken": "×", "unknown": "?", "crashed": "!", "waived": "~", "not applicable": "-"}
@@ -80,3 +81,15 @@ def lines(judgements: Iterable[Judgement]) -> list[Line]:
         )
         for slug, some in by_guarantee.items()
     ]
+
+
+def notes(judgements: Iterable[Judgement], world: Context) -> list[str]:
+    """What a green line would hide: what was not judged, and what the context leaves out. One sentence each."""
+    moot: dict[str, list[str]] = {}
+    for judgement in judgements:
+        if judgement.outcome == "not applicable":
+            moot.setdefault(judgement.saw, []).append(judgement.name)
+    found = [f"{', '.join(names)}: not applicable, {reason}" for reason, names in moot.items()]
+    if left_out := [control for control in CONTROLS if control not in world.environment.requires]:
+        found.append(f"not required of environment {world.environment.name}: {', '.join(left_out)}")
+    return found

@@ -14,6 +14,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, MutableSequence, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -70,11 +71,10 @@ def version() -> str:
     return found[1] if found else "unknown"
 
 
-def _judges(config: pytest.Config) -> bool:
-    return not hasattr(config, "workerinput") and options.judges(config)
-
-
-def _place(config: pytest.Config) -> Path:
+def _place(config: pytest.Config) -> Path | None:
+    """Where the page of this run goes; None for what is no run of the gate, or only a worker of it."""
+    if hasattr(config, "workerinput") or not options.judges(config):
+        return None
     given = config.option.reports
     return (Path(given).absolute() if given else config.rootpath / "reports" / "latest") / NAME
 
@@ -102,11 +102,11 @@ def short(line: str, more: str) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """The first act, as for verdict.json: a run that is killed leaves no older "deploy" to be read."""
-    if _judges(config):
-        try:
-            _write(_place(config), short("? do not deploy: the gate has not finished", f"A run began at {datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z. If it is not running any more, it was killed: run the gate again."))
-        except OSError:
-            return  # the gate writes to the same place next, and says what is wrong with it
+    if place := _place(config):
+        # If it cannot be written: the gate writes to the same place next, and says what is wrong with it.
+        with suppress(OSError):
+            more = f"A run began at {datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z. If it is not running any more, it was killed: run the gate again."
+            _write(place, short("? do not deploy: the gate has not finished", more))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -121,15 +121,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """A call that was refused never had a session, so its page is written here."""
-    if not _judges(config) or gate_of(config) is not None:
-        return
     place = _place(config)
-    try:
+    if place is None or gate_of(config) is not None:
+        return
+    with suppress(OSError, ValueError, KeyError):
         said = json.loads((place.parent / "verdict.json").read_text("utf-8"))
         if said["state"] == "refused":
             _write(place, short(said["line"], "The call or its context was refused; nothing was looked at (exit 4)."))
-    except (OSError, ValueError, KeyError):
-        return
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -180,7 +178,7 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
         self.gate = gate
         self.also = also
         self.traces: dict[tuple[str, str], str] = {}
-        self.redact = Redactor((gate.token,) if gate.token else ())
+        self.redact = Redactor()
         self._report.set_data("renderCollapsed", ["all"])
 
     def said(self, text: str) -> str:
@@ -209,10 +207,8 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
         except Exception as error:
             why = f"the page could not be made: {type(error).__name__}: {error}"
             session.config.hook.pytest_preflight_progress(config=session.config, line=why)
-            try:
-                _write(self.place, short(verdict.line, f"{why}. The verdict stands in verdict.json."))
-            except OSError:
-                return
+            with suppress(OSError):
+                _write(self.place, short(verdict.line, self.said(f"{why}. The verdict stands in verdict.json.")))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """pytest-html's line is not ours to print: the verdict is what is read last, and where reports go is known."""
@@ -225,11 +221,11 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
         self._template = self._environment().get_template("page.jinja2", globals={"scripts": [_ours(own), _ours(script)], "hashes": _ours(hashes)})
         super()._generate_report()
 
-    def _environment(self) -> jinja2.Environment:
-        def safe(value: Any) -> Any:
-            return value if isinstance(value, Markup) or not isinstance(value, str) else self.said(value)
+    def _finalize(self, value: Any) -> Any:
+        return self.said(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
-        return jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, finalize=safe, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    def _environment(self) -> jinja2.Environment:
+        return jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, finalize=self._finalize, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
 
     def _write_report(self, rendered_report: str) -> None:
         for path in filter(None, (self.place, self.also)):
@@ -244,9 +240,7 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
     def _row(self, j: Judgement) -> None:
         outcome, when, xfail = BORROWED[j.outcome]
         report = pytest.TestReport(j.name, ("", None, j.name), {}, outcome, None, when, duration=j.seconds)  # type: ignore[arg-type]
-        report.__dict__["judgement"] = j
-        if xfail:
-            report.wasxfail = ""
+        report.__dict__.update({"judgement": j} | ({"wasxfail": ""} if xfail else {}))
         self._process_report(report, j.seconds, [])
 
     def pytest_html_results_table_header(self, cells: MutableSequence[str]) -> None:
@@ -276,23 +270,21 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
         if j is None:
             data[:] = [self.said(text) for text in data]
             return
-        waived = f"{j.waiver.reason} ({j.waiver.by}, {j.waiver.ticket}, until {j.waiver.until})" if j.waiver else ""
+        waived = f"{j.waiver.reason} ({j.waiver.ticket}, until {j.waiver.until})" if j.waiver else ""
         parts = (("promise", j.check.claim), ("saw", j.saw), ("try", j.try_), ("waived", waived), ("because", j.cause), ("", self.traces.get(j.key, "")))
         data[:] = [escape(self.said(f"{name:<9}{text}" if name else f"\n{text}")) for name, text in parts if text]
 
     # What stands above it
 
     def pytest_html_results_summary(self, prefix: MutableSequence[Any], summary: MutableSequence[Any], postfix: MutableSequence[Any], session: pytest.Session) -> None:
-        verdict = self.gate.verdict
-        if verdict:
+        if verdict := self.gate.verdict:
             prefix.append(_ours(self._environment().get_template("verdict.jinja2").render(**self.told(verdict))))
 
     def told(self, verdict: Verdict) -> dict[str, Any]:
         """Everything the template says, still as plain text."""
         call, world = self.gate.call, self.gate.call.world
         style, mark, words = SAID[verdict.word]
-        if verdict.word == "unknown" and not verdict.judgements:
-            words = NO_VERDICT.get(verdict.code, words)
+        words = words if verdict.judgements else NO_VERDICT.get(verdict.code, words)
         if call.profile == "rollback":
             words = words.replace("Deploy", "Roll back").replace("deploy", "roll back")
         today = self.gate.now.date()
@@ -328,7 +320,7 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
             yield "Asked", self.gate.summary
         if call.override:
             yield "Override", call.override
-        if run := os.environ.get("GITHUB_RUN_ID", ""):
+        if run := os.environ.get("GITHUB_RUN_ID"):
             yield "Run", f"{run}, attempt {os.environ.get('GITHUB_RUN_ATTEMPT', '1')}"
 
     def _matrix(self, judgements: Sequence[Judgement]) -> list[tuple[str, str, list[Cell]]]:
@@ -337,24 +329,19 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
         return [(slug, promise, [cell([j for j in judgements if j.check.guarantee == slug and j.runner == column]) for column in columns]) for slug, promise in promises.items()]
 
     def _page(self, page: str) -> str:
-        """A link to the context page; "" when the reports are not in the checkout, from where no link would lead there."""
+        """A link to the context page; "" when the reports are outside of the checkout, where no link leads there."""
         root = self._config.rootpath
         return f"{'../' * len(self.place.parent.relative_to(root).parts)}{page}" if self.place.is_relative_to(root) else ""
 
     def _hosts(self) -> list[tuple[Any, str]]:
         """Each host that was asked, and the way to its file."""
-        if self.gate.seen is None:
-            return []
-        linked = not self.gate.call.seen
-        return [(host, f"seen/hosts/{quote(quote(name, safe=''))}.json" if linked else "") for name, host in sorted(self.gate.seen.hosts.items())]
+        hosts = sorted(self.gate.seen.hosts.items()) if self.gate.seen else []
+        return [(host, "" if self.gate.call.seen else f"seen/hosts/{quote(quote(name, safe=''))}.json") for name, host in hosts]
 
     def _asked(self) -> list[tuple[str, dict[str, Any]]]:
         """GitHub's answers as the recording has them: redacted, for a look of this run too."""
-        try:
-            answers = json.loads(((self.gate.call.seen or self.gate.call.reports / "seen") / "github.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            return []
-        return sorted(answers.items()) if self.gate.seen else []
+        place = self.gate.call.seen or self.gate.call.reports / "seen"
+        return sorted(json.loads((place / "github.json").read_text("utf-8")).items()) if self.gate.seen else []
 
     def _cut(self, text: str) -> str:
         shown = self.said(text[: LONGEST + SLACK])

@@ -11,7 +11,7 @@ from _pytest.timing import Instant
 
 from fixtures.gate import Gate, gate_of
 from fixtures.verdict import Verdict
-from reports.cards import MARKS, Card, cards, lines, plain
+from reports.cards import MARKS, Card, cards, lines, notes, plain
 
 COLOURS = {"√": "green", "×": "red", "?": "yellow", "!": "red", "~": "yellow"}
 
@@ -100,6 +100,8 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         for line in lines(verdict.judgements):
             self.write(f"{line.mark} ", **{COLOURS.get(line.mark, "white"): True})
             self.write_line(f"{line.guarantee:<15} {line.held:>2} of {line.of:<2}  {line.promise}")
+        for note in notes(verdict.judgements, self.gate.call.world):
+            self.write_line(plain(f"- {_one_line(note)}"))
         if self.verbosity > 0:
             self.every(verdict)
         for card in cards(verdict):

@@ -112,7 +112,7 @@ def command(*args: str, python: Sequence[str] = ()) -> list[str]:
 def run(tree: Path, *args: str, reports: Path, env: Mapping[str, str] | None = None, python: Sequence[str] = (), cwd: Path | None = None) -> Ran:
     """pytest with these arguments in `tree`; its reports go to `reports`, where an earlier run may have left a verdict."""
     done = subprocess.run(
-        command(*args, f"--reports={reports}", python=python),
+        command(f"--reports={reports}", *args, python=python),
         cwd=cwd or tree,
         env=environ(reports.parent, **(env or {})),
         stdin=subprocess.DEVNULL,
@@ -193,9 +193,15 @@ class Tree:
     def run(self, *args: str, env: Mapping[str, str] | None = None, python: Sequence[str] = (), cwd: Path | None = None) -> Ran:
         """The gate in this tree. An old "deploy" lies where its verdict goes: only the run itself can take it away."""
         self.arrange()
-        reports = self.path.parent / "reports"
-        leave_deploy(reports)
-        return run(self.path, *args, reports=reports, env=env, python=python, cwd=cwd)
+        leave_deploy(self.reports)
+        return run(self.path, *args, reports=self.reports, env=env, python=python, cwd=cwd)
+
+    @property
+    def reports(self) -> Path:
+        return self.path.parent / "reports"
+
+    def verdict(self) -> dict[str, Any]:
+        return verdict_in(self.reports)
 
     def gate(self, *args: str, env: Mapping[str, str] | None = None) -> Ran:
         return self.run("--profile", "quick", *args, env=env)

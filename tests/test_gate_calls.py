@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.gate import Tree
@@ -32,7 +34,6 @@ MEDDLING = [
     ("--runxfail",),
     ("--continue-on-collection-errors",),
     ("--import-mode=importlib",),
-    ("--confcutdir=checks",),
     ("--pyargs",),
     ("--keep-duplicates",),
     ("--doctest-modules",),
@@ -43,8 +44,6 @@ MEDDLING = [
     ("--fixtures",),
     ("--cache-show",),
 ]
-# The sentence names the option by its first spelling.
-SPELLED = {"--maxfail=1": "-x/--maxfail", "-x": "-x/--maxfail", "--sw-skip": "--stepwise-skip", "--ff": "--ff", "--nf": "--newfirst", "-W": "--pythonwarnings", "--trace": "--trace", "--fixtures": "--showfixtures", "--cache-show": "--cacheshow", "--confcutdir=checks": "--confcutdir", "--doctest-modules": "--doctestmodules", "--import-mode=importlib": "--importmode", "--keep-duplicates": "--keepduplicates"}
 
 
 @pytest.fixture
@@ -60,26 +59,29 @@ def refused(tree: Tree, *args: str, env: dict[str, str] | None = None, says: str
     outputs = tree.path.parent / "outputs"
     ran = tree.gate(*args, env={"GITHUB_OUTPUT": str(outputs), **(env or {})})
     assert ran.code == 4, ran.output
-    assert says in ran.output
+    assert says in ran.output, ran.output
     assert (ran.word, ran.verdict["state"]) == ("unknown", "refused")
     assert says in ran.line
     assert not outputs.exists()
 
 
-def spelled(option: str) -> str:
-    return SPELLED.get(option, option.split("=")[0])
+def named(tree: Tree, *args: str, env: dict[str, str] | None = None, option: str) -> None:
+    """Refused by a sentence that names the option."""
+    refused(tree, *args, env=env, says="it takes nothing that changes which run or what they mean; given (on the command line or in PYTEST_ADDOPTS)")
+    given = tree.verdict()["line"].split("PYTEST_ADDOPTS): ")[1].split(". Leave that out")[0]
+    assert option.split("=")[0] in re.split(", |/", given)
 
 
 @pytest.mark.parametrize("args", MEDDLING, ids=" ".join)
 def test_option_is_refused(stocked: Tree, args: tuple[str, ...]) -> None:
     """On the command line."""
-    refused(stocked, *args, says=f"PYTEST_ADDOPTS): {spelled(args[0])}. Leave that out")
+    named(stocked, *args, option=args[0])
 
 
 @pytest.mark.parametrize("args", MEDDLING[:24], ids=" ".join)
 def test_option_in_the_environment_is_refused(stocked: Tree, args: tuple[str, ...]) -> None:
     """In PYTEST_ADDOPTS."""
-    refused(stocked, env={"PYTEST_ADDOPTS": " ".join(args)}, says=f"PYTEST_ADDOPTS): {spelled(args[0])}. Leave that out")
+    named(stocked, env={"PYTEST_ADDOPTS": " ".join(args)}, option=args[0])
 
 
 @pytest.mark.parametrize("path", ["checks/test_small.py", "checks/test_small.py::test_one_lock", ".", "someplugin.py", "checks/guarantees.py"])
@@ -90,7 +92,7 @@ def test_path_is_refused(stocked: Tree, path: str) -> None:
 
 def test_several_at_once_are_all_named(stocked: Tree) -> None:
     """One refusal is enough to mend the call."""
-    refused(stocked, "-x", "-k", "reachable", env={"PYTEST_ADDOPTS": "--lf"}, says="-k, --lf, -x/--maxfail")
+    refused(stocked, "-x", "-k", "reachable", env={"PYTEST_ADDOPTS": "--lf"}, says="-k, --lf/--last-failed, -x/--exitfirst/--maxfail. Leave")
 
 
 @pytest.mark.parametrize(("env", "says"), [({"PYTHONOPTIMIZE": "1"}, "PYTHONOPTIMIZE"), ({"PYTEST_PLUGINS": "someplugin"}, "PYTEST_PLUGINS is set")])
@@ -114,7 +116,7 @@ def test_other_settings_are_refused(tree: Tree, name: str) -> None:
     refused(tree, says=f"{name} takes the place of")
 
 
-@pytest.mark.parametrize("args", [("--noconftest",), ("-p", "no:fixtures.gate")], ids=" ".join)
+@pytest.mark.parametrize("args", [("--noconftest",), ("--confcutdir=checks",), ("-p", "no:fixtures.gate")], ids=" ".join)
 def test_without_the_gate_there_is_no_profile(tree: Tree, args: tuple[str, ...]) -> None:
     """Where this suite is not even loaded, pytest itself refuses; nothing new says deploy."""
     outputs = tree.path.parent / "outputs"

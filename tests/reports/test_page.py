@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -111,7 +113,7 @@ def test_title_and_heading_are_the_verdict(night: tuple[Path, str, Read]) -> Non
 def test_headings_are_in_order(night: tuple[Path, str, Read]) -> None:
     levels = [int(t.name[1]) for t in night[2].tags if re.fullmatch("h[1-6]", t.name)]
     assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False)), levels
+    assert all(after <= before + 1 for before, after in pairwise(levels)), levels
 
 
 def test_each_check_that_does_not_hold_has_its_card(night: tuple[Path, str, Read]) -> None:
@@ -236,26 +238,36 @@ def test_what_hosts_and_github_say_is_text(hostile: Path, tmp_path: Path, worker
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", json.dumps(row, ensure_ascii=False))
 
 
+# A run that judges a recording as if it had looked itself.
 LIVE = """
 import sys; sys.path.insert(0, '')
 from dataclasses import replace
 from fixtures import gate
-real = gate.judge
-gate.judge = lambda owed, reported, world, today, traffic, mode: real(owed, reported, world, today, traffic, replace(mode, replay=False))
+real = gate._verdict
+def verdict(it, status):
+    it.call, it.summary = replace(it.call, seen=None), 'asked 2 hosts'
+    return real(it, status)
+gate._verdict = verdict
 import pytest
 raise SystemExit(pytest.main(sys.argv[1:]))
 """
 
 
 def test_a_deploy_names_its_runner_and_its_end(tmp_path: Path) -> None:
-    gate(tmp_path, f"--seen={HEALTHY}", "--profile=quick", "-q", code=LIVE)
+    shutil.copytree(HEALTHY, tmp_path / "seen")
+    gate(tmp_path, f"--seen={tmp_path / 'seen'}", "--profile=quick", "-q", code=LIVE)
     page = read((tmp_path / "report.html").read_text("utf-8"))
     banner = page.named("header", "banner")[0]
     assert page.title == verdict(tmp_path)["line"] == "√ deploy on prod-runner-01"
     assert "go" in banner.attributes["class"].split()
     assert banner.attributes["data-expires"].replace("+00:00", "Z") == verdict(tmp_path)["expires"]
     assert "prod-runner-01, runs-on [self-hosted, prod-runner-01]" in page.named("dl", "facts")[0].text
+    assert "asked 2 hosts" in page.named("dl", "facts")[0].text
+    assert "RECORDING" not in page.named("main")[0].text
     assert "Nothing: every check" in page.named("main")[0].text
+    links = [t.attributes["href"] for t in page.named("a") if t.attributes["href"].startswith("seen/")]
+    assert len(links) == 2
+    assert all((tmp_path / unquote(link)).is_file() for link in links)
 
 
 def test_a_waiver_is_shown_and_its_check_is_waived(tmp_path: Path) -> None:
@@ -302,19 +314,37 @@ def test_a_page_that_cannot_be_made_does_not_take_the_verdict_away(tmp_path: Pat
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --enable-logging=stderr"
+
+
+def browse(page: Path, place: Path) -> tuple[str, list[str], list[str]]:
+    """The document as the browser drew it, what it complained of, and what the page (not the browser itself) asked for."""
+    place.mkdir()
+    net = place / "net.json"
+    # No name resolves: neither the page's requests nor the browser's own leave this machine.
+    command = [str(CHROMIUM), *QUIET.split(), "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={place / 'profile'}", f"--log-net-log={net}", "--dump-dom", f"file://{page}"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    complaints = [line for line in ran.stderr.splitlines() if "CONSOLE" in line]
+    asked = re.findall(r'"initiator":"(?!not an origin)[^"]*"[^\n]*?"url":"((?:https?|wss?)://[^"]+)"', net.read_text("utf-8"))
+    return ran.stdout, complaints, asked
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt-get install chromium")
 def test_a_browser_draws_it_alone_and_without_a_complaint(hostile: Path, tmp_path: Path) -> None:
     gate(tmp_path, f"--seen={hostile}", "--profile=nightly", "-q")
-    quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --enable-logging=stderr"
-    net = tmp_path / "net.json"
-    command = [str(CHROMIUM), *quiet.split(), f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={net}", "--dump-dom", f"file://{tmp_path / 'report.html'}"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert "CONSOLE" not in ran.stderr, [line for line in ran.stderr.splitlines() if "CONSOLE" in line]
-    drawn = read(ran.stdout)
+    dom, complaints, asked = browse(tmp_path / "report.html", tmp_path / "browser")
+    drawn = read(dom)
+    assert complaints == []
+    assert asked == []
     assert len(drawn.named("tbody", "results-table-row")) >= len(verdict(tmp_path)["checks"]), "pytest-html's script ran"
     assert not [t for t in drawn.named("img") if t.attributes.get("src")]
     assert len(drawn.named("script")) == 2
-    asked = re.findall(r'"url":"(https?://[^"]+)"', net.read_text("utf-8"))
-    assert asked == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt-get install chromium")
+def test_the_browser_would_tell(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text('<img src="http://page.example/a.png"><script>console.error("told")</script>', "utf-8")
+    _, complaints, asked = browse(page, tmp_path / "browser")
+    assert asked == ["http://page.example/a.png"]
+    assert complaints
