@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
-WORLD = $(if $(CONTEXT),--context '$(CONTEXT)')
+WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
 .PHONY: help look demo ci-quick ci-local nightly failover rollback lab-up lab-down prove test test-all lint lock clean
 
@@ -20,7 +20,7 @@ help: ## this list
 	@echo "  with CONTEXT=name (of contexts/, or a path) and ARGS='…' for pytest"
 
 look: .venv/run ## replay a shipped recording of a bad night, on any system, without root
-	@$(PYTEST) --seen contexts/recordings/night --profile nightly $(ARGS) || test $$? -eq 1
+	@$(PYTEST) --seen=contexts/recordings/night --profile nightly $(ARGS) || test $$? -eq 1
 
 demo: .venv/run ## the gate, for real, against hosts of our own: three verdicts
 	@$(BIN)/python -m lab.demo
@@ -39,7 +39,7 @@ failover: .venv/run ## the failover checks alone, in an incident; no clearance
 
 ci-local: .venv/run ## everything, against the lab
 	@$(BIN)/python -m lab up
-	@$(PYTEST) --profile nightly --context .lab/context.yml $(ARGS); code=$$?; $(BIN)/python -m lab down; exit $$code
+	@$(PYTEST) --profile nightly --context=.lab/context.yml $(ARGS); code=$$?; $(BIN)/python -m lab down; exit $$code
 
 lab-up: .venv/run ## bring up the lab: two hosts and a GitHub stand-in
 	@$(BIN)/python -m lab up

@@ -40,18 +40,9 @@ def gate(profile: str, reports: Path, *argv: str, quiet: bool = False) -> Said:
     up = world.load()
     if up is None:
         raise LabError("no lab is up in this checkout; try: python -m lab up")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--profile",
-        profile,
-        "--context",
-        str(up.context_file),
-        "--reports",
-        str(reports),
-        *argv,
-    ]
+    # With "=", for a path that stands alone would move pytest's rootdir, and with it our options.
+    options = [f"--profile={profile}", f"--context={up.context_file}", f"--reports={reports}", *argv]
+    command = [sys.executable, "-m", "pytest", *options]
     clean = {
         name: value
         for name, value in os.environ.items()

@@ -11,7 +11,7 @@ from fixtures.verdict import Judgement, Verdict
 
 MARKS = {"held": "√", "broken": "×", "unknown": "?", "crashed": "!", "waived": "~", "not applicable": "-"}
 WORST = ("crashed", "broken", "unknown", "waived", "not applicable", "held")
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def plain(text: str) -> str:

@@ -187,6 +187,11 @@ class Tree:
             f'def test_{slug.replace("-", "_")}({args}):\n    """Never cut."""\n    {body}\n',
         )
 
+    def rewrite(self, name: str, old: str, new: str) -> None:
+        text = (self.path / name).read_text("utf-8")
+        assert old in text
+        self.write(name, text.replace(old, new))
+
     def arrange(self) -> None:
         self.write("contexts/small.yml", yaml.safe_dump(self.world, sort_keys=False))
 

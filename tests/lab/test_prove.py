@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from lab.prove import difference, matrix
@@ -11,12 +13,12 @@ HEALTH = "runner-health/online[prod-runner-01]"
 
 
 def said(
-    broken: set[str] = frozenset(),
-    unknown: set[str] = frozenset(),
-    crashed: set[str] = frozenset(),
+    broken: Iterable[str] = (),
+    unknown: Iterable[str] = (),
+    crashed: Iterable[str] = (),
     word: str = "hold",
     runner: str = "",
-) -> Said:  # type: ignore[assignment]
+) -> Said:
     checks = frozenset({"runner-health/online", "failover/standby-ready"})
     return Said(
         1, word, f"the line of {word}", runner, frozenset(broken), frozenset(unknown), frozenset(crashed), checks
