@@ -28,7 +28,7 @@ from pytest_html.selfcontained_report import SelfContainedReport
 
 from fixtures import options
 from fixtures.gate import Gate, gate_of
-from fixtures.secrets import Redactor
+from fixtures.secrets import Redactor, Secret
 from fixtures.verdict import Judgement
 from reports.cards import MARKS, plain
 from reports.told import told
@@ -169,7 +169,7 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
         verdict = self.gate.verdict
         if verdict is None:
             return
-        self.redact = Redactor((self.gate.token,) if self.gate.token else ())
+        self.redact = Redactor((self.gate.token,) if isinstance(self.gate.token, Secret) else ())
         try:
             self._report.title = self.said(" ".join(verdict.line.split()))
             for judgement in verdict.judgements:

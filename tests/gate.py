@@ -101,15 +101,35 @@ def verdict_in(reports: Path) -> dict[str, Any]:
 
 def environ(home: Path, **more: str) -> dict[str, str]:
     """This process's environment without what could change a run; `home` keeps the caches and the ssh settings apart."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(MEDDLING) and not name.lower().endswith("_proxy")}
-    return kept | {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PREFLIGHT_GITHUB_TOKEN": "test-token-of-no-worth", "NO_PROXY": "*"} | more
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(MEDDLING) and not name.lower().endswith("_proxy")
+    }
+    return (
+        kept
+        | {
+            "HOME": str(home),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "PREFLIGHT_GITHUB_TOKEN": "test-token-of-no-worth",
+            "NO_PROXY": "*",
+        }
+        | more
+    )
 
 
 def command(*args: str, python: Sequence[str] = ()) -> list[str]:
     return [sys.executable, *python, "-m", "pytest", *args]
 
 
-def run(tree: Path, *args: str, reports: Path, env: Mapping[str, str] | None = None, python: Sequence[str] = (), cwd: Path | None = None) -> Ran:
+def run(
+    tree: Path,
+    *args: str,
+    reports: Path,
+    env: Mapping[str, str] | None = None,
+    python: Sequence[str] = (),
+    cwd: Path | None = None,
+) -> Ran:
     """pytest with these arguments in `tree`; its reports go to `reports`, where an earlier run may have left a verdict."""
     done = subprocess.run(
         command(f"--reports={reports}", *args, python=python),
@@ -178,7 +198,17 @@ class Tree:
         file.write_text(text, "utf-8")
         return file
 
-    def check(self, body: str, *, marks: str = "", args: str = "", head: str = "", slug: str = "never-cut", severity: str = "blocks", more: str = "") -> None:
+    def check(
+        self,
+        body: str,
+        *,
+        marks: str = "",
+        args: str = "",
+        head: str = "",
+        slug: str = "never-cut",
+        severity: str = "blocks",
+        more: str = "",
+    ) -> None:
         """One more check, serialization/never-cut: the one that cheats."""
         self.write(
             f"checks/test_{slug.replace('-', '_')}.py",
@@ -195,7 +225,9 @@ class Tree:
     def arrange(self) -> None:
         self.write("contexts/small.yml", yaml.safe_dump(self.world, sort_keys=False))
 
-    def run(self, *args: str, env: Mapping[str, str] | None = None, python: Sequence[str] = (), cwd: Path | None = None) -> Ran:
+    def run(
+        self, *args: str, env: Mapping[str, str] | None = None, python: Sequence[str] = (), cwd: Path | None = None
+    ) -> Ran:
         """The gate in this tree. An old "deploy" lies where its verdict goes: only the run itself can take it away."""
         self.arrange()
         leave_deploy(self.reports)
@@ -212,7 +244,19 @@ class Tree:
         return self.run("--profile", "quick", *args, env=env)
 
 
-OLD = {"format": 1, "verdict": "deploy", "state": "finished", "line": "an old one", "exit": 0, "runner": "prod-1", "runs-on": ["prod-1"], "time": "2026-01-01T00:00:00Z", "expires": "2026-01-01T00:15:00Z", "run": {"id": "", "attempt": ""}, "checks": []}
+OLD = {
+    "format": 1,
+    "verdict": "deploy",
+    "state": "finished",
+    "line": "an old one",
+    "exit": 0,
+    "runner": "prod-1",
+    "runs-on": ["prod-1"],
+    "time": "2026-01-01T00:00:00Z",
+    "expires": "2026-01-01T00:15:00Z",
+    "run": {"id": "", "attempt": ""},
+    "checks": [],
+}
 
 
 def leave_deploy(reports: Path) -> None:
@@ -234,26 +278,40 @@ def plant(tree: Path) -> None:
 
 @dataclass
 class GitHub:
-    """A GitHub that knows one repository of a user, its runners, and one run. `asked` holds every path it was asked for."""
+    """A GitHub that knows one repository of a user, its runners, and one run. `asked` holds every path it
+    was asked for; it denies to have what is `hidden`."""
 
     url: str
     runners: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[dict[str, Any]] = field(default_factory=list)
+    hidden: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
 
     def register(self, name: str, *, busy: bool = False, labels: Sequence[str] = ()) -> None:
         worn = labels or ("self-hosted", "production", name)
-        row = {"id": len(self.runners) + 1, "name": name, "os": "linux", "status": "online", "busy": busy, "labels": [{"id": 1, "name": label, "type": "custom"} for label in worn]}
+        row = {
+            "id": len(self.runners) + 1,
+            "name": name,
+            "os": "linux",
+            "status": "online",
+            "busy": busy,
+            "labels": [{"id": 1, "name": label, "type": "custom"} for label in worn],
+        }
         self.runners = [r for r in self.runners if r["name"] != name] + [row]
 
     def answer(self, path: str) -> Any:
         known = {
-            REPOSITORY: {"id": 1, "full_name": "acme/widgets", "owner": {"login": "acme", "type": "User"}, "default_branch": "main"},
+            REPOSITORY: {
+                "id": 1,
+                "full_name": "acme/widgets",
+                "owner": {"login": "acme", "type": "User"},
+                "default_branch": "main",
+            },
             f"{REPOSITORY}/actions/runners": {"total_count": len(self.runners), "runners": self.runners},
             f"{REPOSITORY}/actions/runs/77": {"id": 77, "actor": {"id": 1}, "triggering_actor": {"id": 1}},
             f"{REPOSITORY}/actions/runs/77/approvals": self.approvals,
         }
-        return known.get(path)
+        return None if path in self.hidden else known.get(path)
 
 
 @contextmanager
@@ -274,7 +332,7 @@ def github() -> Iterator[GitHub]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             return None
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

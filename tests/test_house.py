@@ -66,7 +66,7 @@ def marked_checks() -> dict[str, ast.FunctionDef]:
     found = {}
     slugs = dict(
         re.findall(
-            r'^([A-Z_]+) = Guarantee\("([a-z-]+)"', (ROOT / "checks/guarantees.py").read_text("utf-8"), re.MULTILINE
+            r'^([A-Z_]+) = Guarantee\(\s*"([a-z-]+)"', (ROOT / "checks/guarantees.py").read_text("utf-8"), re.MULTILINE
         )
     )
     for path in sorted((ROOT / "checks").glob("test_*.py")):

@@ -23,10 +23,11 @@ from fixtures.facts.context import (
     Rollback,
     Runner,
     Selector,
+    Size,
     Source,
     Target,
 )
-from fixtures.facts.host import Disks, Listener, Listeners, Mount, Size, Unit
+from fixtures.facts.host import Disks, Listener, Listeners, Mount, Unit
 from fixtures.facts.record import Artifact, Artifacts, Deployment, Record
 from fixtures.facts.registrations import Registration, Registrations
 from fixtures.facts.seen import HostSeen, Output
@@ -60,7 +61,7 @@ def world(**changes: Any) -> Context:
     made = Context(
         version=1,
         name="test",
-        github=GitHub("acme/widgets", Source(env="TOKEN"), BASE),
+        github=GitHub(repository="acme/widgets", token=Source(env="TOKEN"), api_url=BASE),
         environment=Environment("production"),
         secrets=("DEPLOY_KEY",),
         deploy=Deploy(DEPLOY, "deploy", "production"),

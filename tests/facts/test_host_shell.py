@@ -1,0 +1,269 @@
+"""Each fact's shell is run here, by every sh there is, and its answer read."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fixtures.facts.context import Context, Limits, Runner, Target
+from fixtures.facts.host import HOST_FACTS, Disks, Listeners, Reaches, TimeDaemons, Unit
+from fixtures.facts.seen import Output, Unseen
+from tests.fixtures.api import Api, api, says
+from tests.worlds import runner, world
+
+SHELLS = [s for s in (["sh"], ["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(s[0])]
+
+
+@pytest.fixture(params=SHELLS, ids=" ".join)
+def sh(request: pytest.FixtureRequest) -> list[str]:
+    return list(request.param)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A runner's root in a place that must be quoted."""
+    path = tmp_path / "a runner"
+    (path / "_work").mkdir(parents=True)
+    return path
+
+
+def run(sh: list[str], fact: str, of: Runner, context: Context | None = None, path: str = "") -> Output:
+    script = HOST_FACTS[fact].shell(of, context or world())
+    env = {**os.environ, "LC_ALL": "C", "no_proxy": "*", **({"PATH": path} if path else {})}
+    done = subprocess.run(
+        [shutil.which(sh[0]) or sh[0], *sh[1:], "-c", script],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env=env,
+        check=False,
+    )
+    return Output("done", done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("fact", HOST_FACTS)
+def test_the_shell_is_posix(fact: str, sh: list[str], home: Path) -> None:
+    script = HOST_FACTS[fact].shell(runner(directory=str(home)), world())
+    checked = subprocess.run([*sh, "-n", "-c", script], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_disks(sh: list[str], home: Path) -> None:
+    of = runner(directory=str(home))
+    disks = Disks.parse(run(sh, "disks", of), of)
+    assert [m.path for m in disks.mounts[:4]] == ["/", str(home), f"{home}/_work", "/tmp"]
+    usage = shutil.disk_usage(home)
+    mount = disks.mounts[1]
+    assert abs(mount.free - usage.free) < 64 << 20
+    assert mount.mounted_on != ""
+
+
+@pytest.mark.parametrize(("folder", "means"), [("_build", "{home}/_build"), ("{home}/else where", "{home}/else where")])
+def test_disks_asks_for_the_work_folder_that_the_runner_names(home: Path, folder: str, means: str) -> None:
+    place = Path(means.format(home=home))
+    place.mkdir()
+    (home / ".runner").write_text('{\n  "agentName": "x",\n  "workFolder": "' + folder.format(home=home) + '"\n}')
+    of = runner(directory=str(home))
+    assert [m.path for m in Disks.parse(run(["sh"], "disks", of), of).mounts][2] == str(place)
+
+
+def test_disks_of_a_place_that_is_not_there(home: Path) -> None:
+    of = runner(directory=f"{home}/gone")
+    with pytest.raises(Unseen, match="No such file"):
+        Disks.parse(run(["sh"], "disks", of), of)
+
+
+def test_disks_reads_a_mount_point_with_a_blank(sh: list[str], home: Path, tmp_path: Path) -> None:
+    """In an own mount namespace; an `echo` would turn the escape of /proc/mounts into a blank."""
+    of = runner(directory=str(home))
+    script = tmp_path / "disks.sh"
+    script.write_text(Disks.shell(of, world()))
+    inside = f"mount -t tmpfs none '{home}' && mkdir '{home}/_work' && exec {' '.join(sh)} '{script}'"
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", inside], capture_output=True, text=True, check=False)
+    if done.returncode and "unshare" in done.stderr:
+        pytest.skip("no mount namespace here")
+    mount = Disks.parse(Output("done", done.returncode, done.stdout), of).mounts[1]
+    assert mount.mounted_on == str(home)
+    assert mount.writable
+
+
+def tools(tmp_path: Path, **scripts: str) -> str:
+    """A PATH with these commands and coreutils, and no systemd."""
+    path = tmp_path / "bin"
+    path.mkdir()
+    for name in ("sh", "head", "printf", "awk", "sed", "ps", "tr", "stat", "cat", "sort", "timeout", "bash", "sleep"):
+        if found := shutil.which(name):
+            (path / name).symlink_to(found)
+    for name, text in scripts.items():
+        (path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (path / name).chmod(0o755)
+    return str(path)
+
+
+SHOW = "printf 'Result=success\\nLoadState=loaded\\nActiveState=active\\nSubState=running\\nUnitFileState=enabled\\n'"
+
+
+def test_unit(sh: list[str], home: Path, tmp_path: Path) -> None:
+    (home / ".service").write_text("actions.runner.a-b.prod-1.service\nmore")
+    journal = "printf 'Listening for Jobs\\nRunner listener exit with retryable error, re-launch runner in 5 seconds.\\nx: Scheduled restart job, restart counter is at 1.\\n'"
+    path = tools(tmp_path, systemctl=SHOW, journalctl=journal)
+    of = runner(directory=str(home))
+    unit = Unit.parse(run(sh, "unit", of, path=path), of)
+    assert unit == Unit("actions.runner.a-b.prod-1.service", True, "active", "running", True, "success", 2)
+
+
+@pytest.mark.parametrize(
+    ("journal", "says"),
+    [
+        (
+            "echo 'Hint: You are currently not seeing messages from other users and the system.'",
+            "its journal is hidden",
+        ),
+        ("echo '-- No entries --'", ""),
+        ("exit 0", ""),
+    ],
+)
+def test_unit_tells_an_empty_journal_from_a_hidden_one(home: Path, tmp_path: Path, journal: str, says: str) -> None:
+    (home / ".service").write_text("r.service\n")
+    of = runner(directory=str(home))
+    out = run(["sh"], "unit", of, path=tools(tmp_path, systemctl=SHOW, journalctl=journal))
+    if says:
+        with pytest.raises(Unseen, match=says):
+            Unit.parse(out, of)
+    else:
+        assert Unit.parse(out, of).relaunches == 0
+
+
+def test_unit_where_there_is_none(sh: list[str], home: Path, tmp_path: Path) -> None:
+    of = runner(directory=str(home))
+    assert not Unit.parse(run(sh, "unit", of), of).loaded
+    (home / ".service").write_text("r.service\n")
+    with pytest.raises(Unseen, match="there is no systemctl"):
+        Unit.parse(run(sh, "unit", of, path=tools(tmp_path)), of)
+    with pytest.raises(Unseen, match="cannot be entered"):
+        Unit.parse(run(sh, "unit", runner(directory=f"{home}/gone")), of)
+
+
+def test_a_hostile_service_file_reaches_no_shell(home: Path, tmp_path: Path) -> None:
+    (home / ".service").write_text(f"$(touch {tmp_path}/touched); -H evil `id`\n")
+    of = runner(directory=str(home))
+    out = run(["sh"], "unit", of, path=tools(tmp_path, systemctl=SHOW, journalctl="exit 0"))
+    with pytest.raises(Unseen, match="something else than a unit"):
+        Unit.parse(out, of)
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.fixture
+def listener(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is called as the listener is, and waits."""
+    (home / "bin").mkdir()
+    (home / "bin" / "Runner.Listener").symlink_to(shutil.which("bash") or "bash")
+    (home / "run").write_text("read -r _\n")
+    process = subprocess.Popen([f"{home}/bin/Runner.Listener", "run"], cwd=home, stdin=subprocess.PIPE)
+    time.sleep(0.1)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_listeners(sh: list[str], home: Path, listener: subprocess.Popen[bytes]) -> None:
+    of = runner(directory=str(home))
+    if sh[0] == "busybox":  # its own ps takes no -p: nothing is known, and nothing is claimed
+        with pytest.raises(Unseen, match="ps gave no answer"):
+            Listeners.parse(run(sh, "listeners", of), of)
+        return
+    found = Listeners.parse(run(sh, "listeners", of), of)
+    assert [(p.pid, p.user) for p in found.alive()] == [(listener.pid, pwd.getpwuid(os.getuid()).pw_name)]
+    other = runner(directory=f"{home}/other")
+    assert Listeners.parse(run(sh, "listeners", other), other).found == ()
+
+
+def test_a_stopped_listener_is_not_alive(home: Path, listener: subprocess.Popen[bytes]) -> None:
+    listener.send_signal(signal.SIGSTOP)
+    time.sleep(0.1)
+    of = runner(directory=str(home))
+    found = Listeners.parse(run(["sh"], "listeners", of), of)
+    assert [p.state for p in found.found] == ["T"]
+    assert found.alive() == ()
+
+
+def test_two_listeners_are_two(home: Path, listener: subprocess.Popen[bytes]) -> None:
+    (home / "bin.2.336.0").symlink_to("bin")
+    second = subprocess.Popen([f"{home}/bin.2.336.0/Runner.Listener", "run"], cwd=home, stdin=subprocess.PIPE)
+    try:
+        time.sleep(0.1)
+        of = runner(directory=str(home))
+        assert {p.pid for p in Listeners.parse(run(["sh"], "listeners", of), of).found} == {listener.pid, second.pid}
+    finally:
+        second.kill()
+        second.wait()
+
+
+def test_without_ps_nothing_is_known(home: Path, tmp_path: Path) -> None:
+    of = runner(directory=str(home))
+    path = tools(tmp_path)
+    (Path(path) / "ps").unlink()
+    with pytest.raises(Unseen, match="ps gave no answer"):
+        Listeners.parse(run(["sh"], "listeners", of, path=path), of)
+    with pytest.raises(Unseen, match="ps gave no answer"):
+        TimeDaemons.parse(run(["sh"], "time_daemons", of, path=path), of)
+
+
+def test_time_daemons(sh: list[str]) -> None:
+    assert isinstance(TimeDaemons.parse(run(sh, "time_daemons", runner()), runner()).running, tuple)
+
+
+@pytest.fixture
+def server() -> Iterator[Api]:
+    with api() as served:
+        yield served
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not here")
+def test_reaches(sh: list[str], server: Api) -> None:
+    server.on("/good", says({}))
+    server.on("/it's", says({}, 204))
+    server.on("/bad", says({}, 503))
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as closed:
+        port, shut = listening.getsockname()[1], closed.getsockname()[1]
+        closed.close()
+        targets = (
+            Target(name="good", url=f"{server.url}/good"),
+            Target(name="bad", url=f"{server.url}/bad"),
+            Target(name="other", url=f"{server.url}/bad", status=503),
+            Target(name="nobody", url="http://nobody.invalid/"),
+            Target(name="open", tcp=f"127.0.0.1:{port}"),
+            Target(name="shut", tcp=f"127.0.0.1:{shut}"),
+            Target(name="hidden", url=f"{server.url}/good?a=$(exit)&b=`x`;c"),
+        )
+        context = world(targets=targets, limits=Limits(target_timeout=Limits().target_timeout / 2))
+        began = time.monotonic()
+        found = {t.name: t for t in Reaches.parse(run(sh, "reaches", runner(), context), runner()).at(context).targets}
+    assert {name: t.good for name, t in found.items()} == {
+        "good": True,
+        "bad": False,
+        "other": True,
+        "nobody": False,
+        "open": True,
+        "shut": False,
+        "hidden": True,
+    }
+    assert "status 503, not 200" in repr(found["bad"])
+    assert "resolve" in repr(found["nobody"])
+    assert "refused" in repr(found["shut"])
+    assert time.monotonic() - began < 4, "side by side"
+
+
+def test_reaches_without_curl(tmp_path: Path) -> None:
+    with pytest.raises(Unseen, match="it has no curl"):
+        Reaches.parse(run(["sh"], "reaches", runner(), path=tools(tmp_path)), runner())
