@@ -13,7 +13,7 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
 WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
-.PHONY: help look demo ci-quick ci-local nightly failover rollback lab-up lab-down prove test test-all lint lock clean
+.PHONY: help look demo context doctor ci-quick ci-local nightly failover rollback lab-up lab-down prove test test-all lint lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,13 @@ look: .venv/run ## replay a shipped recording of a bad night, on any system, wit
 
 demo: .venv/run ## the gate, for real, against hosts of our own: three verdicts
 	@$(BIN)/python -m lab.demo
+
+context: .venv/run ## draft a context from what GitHub shows of REPO=owner/name, with the approvals left blank
+	@test -n "$(REPO)" || { echo "which repository? make context REPO=owner/name" >&2; exit 4; }
+	@$(BIN)/python -m fixtures.draft '$(REPO)' $(ARGS)
+
+doctor: .venv/run ## what the token and SSH allow, and which checks will be unknown
+	@$(BIN)/python -m fixtures.doctor $(WORLD) $(ARGS)
 
 ci-quick: .venv/run ## may production be deployed now, and on which runner?
 	@$(PYTEST) --profile quick $(WORLD) $(ARGS)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date
 
 from checks.guarantees import FAILOVER, verifies
-from fixtures.facts.context import Context, Runner
+from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.history import History, Proof
 from fixtures.facts.registrations import Choice, Registrations
 from fixtures.facts.seen import NotApplicable
+from fixtures.facts.settings import RunnerGroups
 from fixtures.facts.standby import Standby, approval_fault, none_declared
 from fixtures.facts.workflows import ProductionJob, strange_takers
 
@@ -114,3 +116,44 @@ def test_choice_binds(world: Context, gate_choices: tuple[Choice, ...]) -> None:
         assert not choice.takers or choice.runner.casefold() in {t.name.casefold() for t in choice.takers}, (
             f"{choice}, not by {choice.runner}"
         )
+
+
+@verifies(
+    FAILOVER,
+    "group-guarded",
+    severity="blocks",
+    when="quick",
+    remedy="gh api orgs/{world.github.owner}/actions/runner-groups",
+)
+def test_group_guarded(world: Context, runner_groups: RunnerGroups) -> None:
+    """The runner groups of production admit only the declared repositories and workflows, and no public ones."""
+    repositories = (world.github.repository, *world.admits.repositories)
+    assert not runner_groups.faults(repositories, world.admits.workflows), "; ".join(
+        runner_groups.faults(repositories, world.admits.workflows)
+    )
+
+
+@verifies(
+    FAILOVER,
+    "history-approved",
+    severity="blocks",
+    when="nightly",
+    remedy="gh run list --repo {world.github.repository} --workflow {world.deploy.workflow} --limit 50",
+)
+def test_history_approved(world: Context, history: History) -> None:
+    """Every production job of the window ran on a runner that was approved on that day."""
+    assert not history.strangers(world), "; ".join(history.strangers(world))
+
+
+@verifies(
+    FAILOVER,
+    "proven-lately",
+    severity="warns",
+    when="nightly",
+    remedy="run a canary job on the standby, or deploy through it once",
+)
+def test_proven_lately(world: Context, standby_proof: Proof, limits: Limits) -> None:
+    """An approved standby finished a production job not too long ago."""
+    if not standby_proof.last:
+        raise NotApplicable("no secondary is approved; failover/standby-approved says so")
+    assert standby_proof.proven(limits.standby_proof), standby_proof

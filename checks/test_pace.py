@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from checks.guarantees import PACE, verifies
 from fixtures.facts.context import Context, Limits
+from fixtures.facts.history import Rate, Waits
+from fixtures.facts.queue import Queue
 from fixtures.facts.record import Durations
 
 
@@ -17,3 +19,39 @@ from fixtures.facts.record import Durations
 def test_p95(world: Context, durations: Durations, limits: Limits) -> None:
     """The 95th percentile of production deploys is within the limit."""
     assert durations.p95(limits.deploy_samples) <= limits.deploy_p95, durations
+
+
+@verifies(
+    PACE,
+    "success-rate",
+    severity="warns",
+    when="nightly",
+    remedy="gh run list --repo {world.github.repository} --workflow {world.deploy.workflow} --status failure",
+)
+def test_success_rate(world: Context, deploy_rate: Rate, limits: Limits) -> None:
+    """Of the deploys of the last days, enough succeeded."""
+    assert deploy_rate.percent >= limits.success_rate, f"{deploy_rate}; {limits.success_rate} % are needed"
+
+
+@verifies(
+    PACE,
+    "picked-up",
+    severity="warns",
+    when="nightly",
+    remedy="gh api repos/{world.github.repository}/actions/runners",
+)
+def test_picked_up(world: Context, pickups: Waits, limits: Limits) -> None:
+    """The 95th percentile of the waits for a runner, lock and approval taken out, is within the limit."""
+    assert pickups.p95(limits.deploy_samples) <= limits.pickup_p95, pickups
+
+
+@verifies(
+    PACE,
+    "no-stuck-job",
+    severity="blocks",
+    when="quick",
+    remedy="gh run list --repo {world.github.repository} --status queued; gh run cancel RUN --repo {world.github.repository}",
+)
+def test_no_stuck_job(world: Context, queue: Queue, limits: Limits) -> None:
+    """No production job has waited for a runner past its limit."""
+    assert not queue.stuck(limits.stuck_after), "; ".join(queue.stuck(limits.stuck_after))

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from checks.guarantees import ROLLBACK, verifies
 from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.history import Rehearsals
 from fixtures.facts.record import Artifacts, Record
 from fixtures.facts.workflows import Workflows
 
@@ -72,3 +73,15 @@ def test_path_alive(world: Context, workflows: Workflows, approved: tuple[Runner
             assert any({label.casefold() for label in labels} <= w for w in worn), (
                 f"{job.job.place} asks for {job.job.runs_on}, which no approved runner wears"
             )
+
+
+@verifies(
+    ROLLBACK,
+    "rehearsed",
+    severity="warns",
+    when="nightly",
+    remedy="gh workflow run {world.rollback.workflow} --repo {world.github.repository} -f {world.rollback.input}=SHA",
+)
+def test_rehearsed(world: Context, rehearsals: Rehearsals) -> None:
+    """A rollback succeeded not too long ago."""
+    assert rehearsals.succeeded, rehearsals

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from checks.guarantees import SECRET_MASKING, verifies
-from fixtures.facts.context import Context
+from fixtures.facts.context import Context, Limits
 from fixtures.facts.environment import Environment, SecretNames
 from fixtures.facts.seen import NotApplicable
+from fixtures.facts.settings import GateToken, SecretAges, Variables
 
 
 @verifies(
@@ -51,3 +52,52 @@ def test_environment_guarded(world: Context, environment: Environment) -> None:
         raise NotApplicable("the context requires no control of the environment")
     lacking = [fault for control in world.environment.requires if (fault := environment.lacks(control))]
     assert not lacking, f"{world.environment.name}: {'; '.join(dict.fromkeys(lacking))}"
+
+
+@verifies(
+    SECRET_MASKING,
+    "secrets-fresh",
+    severity="warns",
+    when="nightly",
+    remedy="gh secret set NAME --env {world.environment.name} --repo {world.github.repository}",
+)
+def test_secrets_fresh(world: Context, secret_ages: SecretAges, limits: Limits) -> None:
+    """No production secret is older than its limit."""
+    assert not secret_ages.older(limits.secret_age), "; ".join(secret_ages.older(limits.secret_age))
+
+
+@verifies(
+    SECRET_MASKING,
+    "token-lasts",
+    severity="warns",
+    when="quick",
+    remedy="give the gate a read-only token that lasts (github.token or github.app in {world.path})",
+)
+def test_token_lasts(world: Context, gate_token: GateToken, limits: Limits) -> None:
+    """The gate's own token lasts, and may not write."""
+    assert not gate_token.faults(limits.token_left), f"{gate_token}: {'; '.join(gate_token.faults(limits.token_left))}"
+
+
+@verifies(
+    SECRET_MASKING,
+    "debug-off",
+    severity="blocks",
+    when="quick",
+    remedy="gh variable delete ACTIONS_STEP_DEBUG --repo {world.github.repository}",
+)
+def test_debug_off(world: Context, variables: Variables, secret_names: SecretNames) -> None:
+    """Neither ACTIONS_STEP_DEBUG nor ACTIONS_RUNNER_DEBUG is on."""
+    on = variables.debugging(secret_names)
+    assert not on, f"on: {', '.join(on)}"
+
+
+@verifies(
+    SECRET_MASKING,
+    "variables-innocent",
+    severity="blocks",
+    when="nightly",
+    remedy="gh secret set NAME --env {world.environment.name} --repo {world.github.repository}; gh variable delete NAME --repo {world.github.repository}",
+)
+def test_variables_innocent(world: Context, variables: Variables) -> None:
+    """No Actions variable looks like a credential."""
+    assert not variables.suspects(), "; ".join(variables.suspects())

@@ -27,11 +27,35 @@ REGISTRATIONS = (
 )
 """What is read from the lists of runners."""
 
-SECRETS = frozenset({"secret-masking/secrets-present", "secret-masking/environment-only"})
-"""What is read from the lists of secrets' names: one look, so that one lost list hides both."""
+VARIABLES = frozenset({"secret-masking/debug-off", "secret-masking/variables-innocent"})
+"""What is read from the lists of variables; a debug switch may also be a secret."""
 
-FILES = frozenset(
+SECRETS = frozenset(
     {
+        "secret-masking/debug-off",
+        "secret-masking/secrets-present",
+        "secret-masking/environment-only",
+        "secret-masking/secrets-fresh",
+    }
+)
+"""What is read from the lists of secrets: one lost list hides all of it."""
+
+HISTORY = frozenset(
+    {
+        "serialization/never-overlapped",
+        "serialization/lock-was-taken",
+        "serialization/none-swallowed",
+        "failover/history-approved",
+        "failover/proven-lately",
+        "pace/success-rate",
+        "pace/picked-up",
+    }
+)
+"""What is read from the runs of the window and their jobs."""
+
+FILES = HISTORY | frozenset(
+    {
+        "rollback/rehearsed",
         "serialization/one-lock",
         "serialization/never-cut",
         "serialization/nothing-in-flight",
@@ -39,6 +63,7 @@ FILES = frozenset(
         "failover/strangers-excluded",
         "rollback/path-alive",
         "pace/p95",
+        "pace/no-stuck-job",
     }
 )
 """What is read from the workflow files: they also say which runs change production, and under which name a job is listed."""
@@ -48,7 +73,8 @@ LAST_GOOD = frozenset({"rollback/last-good-known", "rollback/artifact-kept"})
 CLOCK = each("runner-health/clock-true")
 """GitHub's `Date` is taken from an answer that means something; an error page may be a proxy's."""
 
-EVERYTHING = REGISTRATIONS | SECRETS | FILES | GUARDED | LAST_GOOD | CLOCK
+SETTINGS = frozenset({"failover/group-guarded", "secret-masking/token-lasts"})
+EVERYTHING = REGISTRATIONS | SECRETS | VARIABLES | FILES | GUARDED | LAST_GOOD | CLOCK | SETTINGS
 
 
 def posted(name: str, params: Mapping[str, Any] | None) -> Callable[[Lab], None]:

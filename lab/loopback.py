@@ -38,7 +38,7 @@ class Loopback:
         lab.address = "127.0.0.1"
         lab.api_port, lab.app_port, lab.database_port = outside.free_ports(lab.address, 18080, 3)
 
-    def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:  # noqa: ARG002 - other engines have more to say
+    def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:
         if os.geteuid() == 0 and not PRIVILEGE_SEPARATION.is_dir():
             # Run by root, sshd wants this directory; the system's own service makes and removes it the same way.
             PRIVILEGE_SEPARATION.mkdir(mode=0o755)

@@ -169,7 +169,7 @@ class Nspawn:
     def silence(self, lab: Lab, host: Host, silent: bool) -> None:
         network.silence(lab, host, silent)
 
-    def listener(self, lab: Lab, host: Host, alive: bool) -> None:  # noqa: ARG002 - other engines need them
+    def listener(self, lab: Lab, host: Host, alive: bool) -> None:
         raise LabError(f"the listener of {host.name} belongs to its service")
 
     def administer(self, lab: Lab, host: Host, script: str) -> None:

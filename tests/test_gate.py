@@ -111,6 +111,8 @@ def killed(tree: Tree, how: int, tmp_path: Path) -> tuple[int, dict[str, Any]]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # A shell that starts this suite with `&` lets it ignore SIGINT, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         end = time.monotonic() + 20
@@ -132,6 +134,15 @@ def test_killed(tree: Tree, tmp_path: Path) -> None:
     assert (verdict["verdict"], verdict["state"]) == ("unknown", "running")
 
 
+def test_check_that_ends_the_process(tree: Tree, tmp_path: Path) -> None:
+    """os._exit(0) gives pytest no chance to say 3; nothing that a deploy acts on says deploy all the same."""
+    tree.check("import os; os._exit(0)")
+    outputs = tmp_path / "outputs"
+    ran = tree.gate(env={"GITHUB_OUTPUT": str(outputs)})
+    assert (ran.word, ran.verdict["state"]) == ("unknown", "running")
+    assert not outputs.exists()
+
+
 def test_interrupted(tree: Tree, tmp_path: Path) -> None:
     """Ctrl-C, or a cancelled job: exit 2."""
     code, verdict = killed(tree, signal.SIGINT, tmp_path)
@@ -139,26 +150,16 @@ def test_interrupted(tree: Tree, tmp_path: Path) -> None:
     assert (verdict["verdict"], verdict["state"], verdict["exit"]) == ("unknown", "finished", 2)
 
 
-@pytest.mark.parametrize(
-    ("recording", "says"),
-    [(HEALTHY, "√ deploy on prod-runner-01"), (NIGHT, "√ deploy on prod-runner-02 (failover: prod-runner-01 fails ")],
-)
+@pytest.mark.parametrize("recording", [HEALTHY, NIGHT], ids=["healthy", "night"])
 @pytest.mark.parametrize("profile", ["quick", "nightly", "rollback"])
-def test_replay(tmp_path: Path, recording: Path, says: str, profile: str) -> None:
+def test_replay(tmp_path: Path, recording: Path, profile: str) -> None:
     """Rule 8: a recording shows what the verdict would be, and never is one. These are the project's own checks."""
     outputs = tmp_path / "outputs"
-    ran = gate.run(
-        ROOT,
-        "--profile",
-        profile,
-        f"--seen={recording}",
-        reports=tmp_path / "reports",
-        env={"GITHUB_OUTPUT": str(outputs)},
-    )
+    env = {"GITHUB_OUTPUT": str(outputs)}
+    ran = gate.run(ROOT, "--profile", profile, f"--seen={recording}", reports=tmp_path / "reports", env=env)
     assert (ran.code, ran.word, ran.verdict["runner"], ran.verdict["runs-on"]) == (1, "replay", "", []), ran.output
-    assert ran.line.startswith(
-        "RECORDING, no clearance: " + says.replace("deploy", "roll back" if profile == "rollback" else "deploy")
-    )
+    assert ran.line.startswith("RECORDING, no clearance: ")
+    assert {"runner-health/reachable[prod-runner-01]", "serialization/one-lock"} <= set(ran.outcomes())
     assert not outputs.exists()
     assert not (tmp_path / "reports" / "metrics.prom").exists()
 
@@ -168,6 +169,7 @@ def test_own_recording_replayed(tree: Tree) -> None:
     live = tree.gate()
     ran = tree.gate(f"--seen={tree.reports / 'seen'}")
     assert (live.word, ran.word, ran.code) == ("deploy", "replay", 1)
+    assert ran.line == "RECORDING, no clearance: √ deploy on prod-1"
     assert ran.outcomes() == live.outcomes()
 
 

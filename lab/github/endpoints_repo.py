@@ -80,8 +80,9 @@ def group_runners(ask: Ask) -> Json:
 
 
 def group_repositories(ask: Ask) -> Json:
-    known = [name for name in _group(ask).repositories if name == ask.world.full_name]
-    return ask.wrapped("repositories", known, lambda _: shapes.minimal_repository(ask.world, ask.base))
+    """Those of a selection; for any other visibility GitHub's document promises nothing, and here it is empty."""
+    names = _group(ask).repositories
+    return ask.wrapped("repositories", names, lambda name: shapes.minimal_repository(ask.world, ask.base, name))
 
 
 def environments(ask: Ask) -> Json:
@@ -132,6 +133,11 @@ def org_secrets(ask: Ask) -> Json:
 
 def repo_variables(ask: Ask) -> Json:
     return _variables(ask, ask.world.variables)
+
+
+def organization_variables(ask: Ask) -> Json:
+    """Those of the organisation that this repository sees."""
+    return _variables(ask, ask.world.org_variables)
 
 
 def _secrets(ask: Ask, some: dict[str, Named]) -> Json:
@@ -292,6 +298,7 @@ ROUTES = (
     Route("GET", "R/actions/organization-secrets", "secrets", organization_secrets),
     Route("GET", "ORG/actions/secrets", "organization_secrets", org_secrets),
     Route("GET", "R/actions/variables", "actions_variables", repo_variables),
+    Route("GET", "R/actions/organization-variables", "actions_variables", organization_variables),
     Route("GET", "R/actions/permissions", "administration", permissions),
     Route("GET", "R/actions/permissions/workflow", "administration", workflow_permissions),
     Route("GET", "R/branches", "contents", branches),

@@ -124,6 +124,14 @@ def job(ask: Ask) -> Json:
     raise not_found()
 
 
+def job_annotations(ask: Ask) -> list[Json]:
+    """A job's check run has the job's own id."""
+    found = next((job for run in ask.world.runs for job in run.jobs() if job.id == ask.number("check")), None)
+    if found is None:
+        raise not_found()
+    return ask.bare(found.annotations, lambda text: shapes_runs.annotation(ask.world, ask.base, found, text))
+
+
 def approvals(ask: Ask) -> list[Json]:
     run = _run(ask)
     named = {job.environment for job in run.jobs() if job.environment and job.started > job.created}
@@ -286,6 +294,7 @@ ROUTES = (
     Route("GET", "R/actions/runs/{run}/artifacts", "actions", run_artifacts),
     Route("GET", "R/actions/runs/{run}/concurrency_groups", "actions", run_concurrency_groups),
     Route("GET", "R/actions/jobs/{job}", "actions", job),
+    Route("GET", "R/check-runs/{check}/annotations", "checks", job_annotations),
     Route("GET", "R/actions/artifacts", "actions", artifacts),
     Route("GET", "R/actions/concurrency_groups", "actions", concurrency_groups),
     Route("GET", "R/actions/concurrency_groups/{group}", "actions", concurrency_group),

@@ -92,6 +92,8 @@ def _settings(world: World) -> None:
         production.secrets[secret.name] = secret
     production.variables["WIDGETS_ROOT"] = named("WIDGETS_ROOT", 300, "/srv/widgets")
     world.environments = [production]
+    world.token_ends = world.now + timedelta(days=60)
+    world.org_variables["COMPANY"] = named("COMPANY", 500, "acme")
     world.secrets["CODECOV_TOKEN"] = named("CODECOV_TOKEN", 60)
     world.variables["PYTHON_VERSION"] = named("PYTHON_VERSION", 120, "3.11")
 

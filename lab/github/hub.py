@@ -13,15 +13,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.github import transport
+from lab.github import mutate, mutate_history, transport
 from lab.github.endpoints_repo import ROUTES
 from lab.github.history import DEFAULT_GROUP, build, repository_files
-from lab.github.mutate import MUTATIONS
 from lab.github.router import Router
 from lab.github.transport import TransportFault
 from lab.github.world import ONLINE_SECONDS, Runner, World, iso
 
 HOURLY = 5000
+MUTATIONS = {**mutate.MUTATIONS, **mutate_history.MUTATIONS}
 
 
 class Hub:

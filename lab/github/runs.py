@@ -106,6 +106,31 @@ class RunMaker:
         self.deployment(run, job, states)
         return run
 
+    def queued_production(self, *, sha: str, created: datetime, labels: list[str]) -> Run:
+        """A deploy that was approved, holds the lock, and asks for these labels, which nobody has taken yet."""
+        run = self.open_production(sha=sha, created=created, runner="", approved=False)
+        run.approved_by = APPROVER
+        job = run.last.jobs[-1]
+        job.status = run.last.status = "queued"
+        job.labels = labels
+        record = self.world.deployments[-1]
+        when = record.created + timedelta(minutes=1)
+        record.states.append(DeploymentState(self.world.next_id() - 30_000_000_000, "queued", when))
+        run.last.updated = when
+        return run
+
+    def dropped_production(self, *, sha: str, created: datetime, because: str) -> Run:
+        """A deploy that was cancelled while it waited for the lock."""
+        path = ".github/workflows/deploy-production.yml"
+        run = self._run(path, "workflow_dispatch", self.world.default_branch, sha, "Deploy production", created)
+        gate = self.gate(run, 1, created)
+        ready = (gate.completed or created) + timedelta(seconds=1)
+        end = ready + timedelta(minutes=4)
+        job = self._job(run, 1, "deploy", ready, ready, end, "completed", "cancelled", [], None)
+        job.lock, job.environment, job.annotations = LOCK, ENVIRONMENT, [because]
+        run.attempts.append(Attempt(1, "completed", "cancelled", created, end, [gate, job]))
+        return run
+
     def ci(self, *, event: str, branch: str, sha: str, created: datetime, seconds: int) -> Run:
         """A finished test run on the build runner."""
         run = self._run(".github/workflows/ci.yml", event, branch, sha, "CI", created)

@@ -196,6 +196,11 @@ class Handler(BaseHTTPRequestHandler):
             rate = rate if free else self.server.hub.rate(1)
         headers |= {f"x-ratelimit-{name}": str(number) for name, number in rate.items()}
         headers["x-ratelimit-resource"] = "core"
+        world = self.server.hub.world
+        if status != 401 and world.token_ends is not None:
+            headers["GitHub-Authentication-Token-Expiration"] = f"{world.token_ends:%Y-%m-%d %H:%M:%S} UTC"
+        if status != 401 and world.token_scopes is not None:
+            headers["X-OAuth-Scopes"] = world.token_scopes
         return Wire(status, data, headers | dict(extra), cut)
 
     def _send(self, wire: Wire, head: bool) -> None:

@@ -97,17 +97,20 @@ def organisation(world: World, base: str) -> Json:
     return user(base, world.owner, "Organization", ORG_ID)
 
 
-def minimal_repository(world: World, base: str) -> Json:
-    own = repo_url(world, base)
+def minimal_repository(world: World, base: str, full_name: str = "") -> Json:
+    """This repository, or another of the same owner, of which only the name is known."""
+    full_name = full_name or world.full_name
+    name = full_name.rpartition("/")[2]
+    own = f"{base}/repos/{full_name}"
     shape: Json = {
-        "id": REPO_ID,
-        "node_id": "R_widgets",
-        "name": world.repo,
-        "full_name": world.full_name,
+        "id": REPO_ID if full_name == world.full_name else number(full_name),
+        "node_id": f"R_{name}",
+        "name": name,
+        "full_name": full_name,
         "private": True,
         "owner": organisation(world, base),
-        "html_url": repo_html(world),
-        "description": "Widgets",
+        "html_url": f"{HTML}/{full_name}",
+        "description": name.capitalize(),
         "fork": False,
         "url": own,
     }

@@ -139,6 +139,21 @@ def step(it: Step, place: int) -> Json:
     }
 
 
+def annotation(world: World, base: str, it: Job, text: str) -> Json:
+    return {
+        "path": ".github",
+        "start_line": 1,
+        "end_line": 1,
+        "start_column": None,
+        "end_column": None,
+        "annotation_level": "failure",
+        "title": "",
+        "message": text,
+        "raw_details": None,
+        "blob_href": f"{repo_html(world)}/actions/runs/{it.run_id}",
+    }
+
+
 def job_page(world: World, run_id: int, job_id: int) -> str:
     return f"{repo_html(world)}/actions/runs/{run_id}/job/{job_id}"
 

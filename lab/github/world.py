@@ -27,6 +27,7 @@ MAIN_TOKEN_PERMISSIONS = frozenset(
         "actions_variables",
         "organization_self_hosted_runners",
         "organization_secrets",
+        "checks",
     }
 )
 """What the main token may read, by the names that `X-Accepted-GitHub-Permissions` uses."""
@@ -107,6 +108,7 @@ class Job:
     lock: str = ""
     lease: Lease = ""
     environment: str = ""
+    annotations: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -262,6 +264,11 @@ class World:
     secrets: dict[str, Named] = field(default_factory=dict)
     org_secrets: dict[str, Named] = field(default_factory=dict)
     variables: dict[str, Named] = field(default_factory=dict)
+    org_variables: dict[str, Named] = field(default_factory=dict)
+    token_ends: datetime | None = None
+    """When the main token ends, as a fine-grained one tells in a header."""
+    token_scopes: str | None = None
+    """What a classic token may do, as it tells in a header."""
     last_id: int = 41_000_000_000
 
     @property

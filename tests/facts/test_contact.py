@@ -45,7 +45,7 @@ def test_where_nobody_answers_it_may_be_us(reach: str) -> None:
 
 @pytest.mark.parametrize("reach", ["auth", "config", "unresolved"])
 def test_our_own_means_are_not_the_hosts_fault(reach: str) -> None:
-    with pytest.raises(Unseen, match="prod-1: prod-1 did something$"):
+    with pytest.raises(Unseen, match=r"prod-1: prod-1 did something$"):
         contact(runner(), {"prod-1": down(reach), "prod-2": UP})
 
 

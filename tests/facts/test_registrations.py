@@ -70,7 +70,9 @@ def test_a_choice_names_who_could_take_it() -> None:
         ("prod-2", ["prod-2"], []),
     ]
     assert repr(found[0]) == "[self-hosted, prod-1] can be taken by prod-1, rogue"
-    assert repr(choices([runner()], Registrations(()))[0]) == "[self-hosted, prod-1] can be taken by nobody"
+    other = Registrations((registration("other", 3),))
+    assert repr(choices([runner()], other)[0]) == "[self-hosted, prod-1] can be taken by nobody"
+    assert choices([runner()], Registrations(())) == (), "where nobody is registered, nothing is bound"
 
 
 def test_they_are_told_in_sentences() -> None:

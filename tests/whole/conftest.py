@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,9 @@ class Checkout:
         self.root = root
         self.token = ""
 
-    def run(self, command: list[str], code: int | None = 0, seconds: float = 90, **environ: str) -> Ran:
+    def run(
+        self, command: list[str], code: int | None = 0, seconds: float = 90, environ: Mapping[str, str] | None = None
+    ) -> Ran:
         clean = {
             k: v
             for k, v in os.environ.items()
@@ -44,7 +46,7 @@ class Checkout:
         clean |= {
             "PATH": f"{self.root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
-        } | environ
+        } | dict(environ or {})
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -69,14 +71,14 @@ class Checkout:
         code: int | None = None,
         profile: str = "quick",
         context: str = ".lab/context.yml",
-        **environ: str,
+        seconds: float = 90,
     ) -> Ran:
         profiled = ["--profile", profile] if profile else []
-        return self.run([sys.executable, "-m", "pytest", *profiled, "--context", context, *argv], code, **environ)
+        return self.run([sys.executable, "-m", "pytest", *profiled, f"--context={context}", *argv], code, seconds)
 
 
 @pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     root = tmp_path_factory.mktemp("whole") / "checkout"
     tracked = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -97,7 +99,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
         program.chmod(0o755)
     for stamp in ("run", "dev"):
         (root / ".venv" / stamp).touch()
-    yield Checkout(root)
+    return Checkout(root)
 
 
 @pytest.fixture(scope="session")

@@ -34,12 +34,8 @@ def test_every_command_of_the_readme_works(lab: Checkout) -> None:
             token = lab.token
             continue
         # A replay of a profile's recording is never exit 0.
-        ran = lab.run(
-            ["sh", "-c", command],
-            code=1 if command.startswith("pytest --seen") else 0,
-            PREFLIGHT_GITHUB_TOKEN=token,
-            **IN_A_RUN,
-        )
+        code = 1 if command.startswith("pytest --seen") else 0
+        ran = lab.run(["sh", "-c", command], code, environ={"PREFLIGHT_GITHUB_TOKEN": token, **IN_A_RUN})
         if command == "cp contexts/example.yml contexts/production.yml":
             # The example's hosts are nobody's; the lab's stand in for them.
             world = (lab.root / ".lab/context.yml").read_text()

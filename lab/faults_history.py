@@ -1,0 +1,62 @@
+"""Faults of production's history, its queue, and the settings around it, as the stand-in tells them."""
+
+from lab.fault import Fault
+from lab.faults_github import HISTORY, VARIABLES, way, world
+
+FAULTS: tuple[Fault, ...] = (
+    world(
+        "deploys-overlapped",
+        "A rollback ran while a deploy did, six days ago.",
+        "serialization/never-overlapped",
+    ),
+    world("lock-not-taken", "A deploy of last week ran under another lock.", "serialization/lock-was-taken"),
+    world(
+        "deploy-dropped",
+        "A deploy was pushed out of the queue by a newer one, which never landed.",
+        "serialization/none-swallowed",
+    ),
+    world("deploy-on-stranger", "A deploy of last week ran on the build runner.", "failover/history-approved"),
+    world("standby-unproven", "For eight days nothing ran on the standby.", "failover/proven-lately"),
+    world("never-rehearsed", "Nobody has rolled back for as long as GitHub remembers.", "rollback/rehearsed"),
+    world("deploy-failed", "One of this week's deploys failed.", "pace/success-rate"),
+    world("slow-pickups", "The three newest deploys waited eight minutes for a runner.", "pace/picked-up"),
+    world(
+        "job-stuck",
+        "A deploy asks for a label that nobody wears, and waits since twenty minutes.",
+        "pace/no-stuck-job",
+        "serialization/nothing-in-flight",
+    ),
+    world("group-opened", "The runner group admits every repository of the organisation.", "failover/group-guarded"),
+    world("group-shared", "One more repository may use production's runners.", "failover/group-guarded"),
+    world("debug-on", "Somebody set ACTIONS_STEP_DEBUG to true and forgot it.", "secret-masking/debug-off"),
+    world(
+        "credential-in-variable",
+        "A token of the registry stands in a variable, where every job can read it.",
+        "secret-masking/variables-innocent",
+    ),
+    world("secret-old", "REGISTRY_TOKEN was last set 200 days ago.", "secret-masking/secrets-fresh"),
+    world("token-ends-soon", "The gate's own token ends in three days.", "secret-masking/token-lasts"),
+    world("token-may-write", "The gate looks with a classic token of scope repo.", "secret-masking/token-lasts"),
+    way(
+        "permission-variables-lost",
+        "The token may not list variables any more.",
+        VARIABLES,
+        kind="permission-lost",
+        permission="actions_variables",
+    ),
+    way(
+        "no-concurrency-groups",
+        "This GitHub has no concurrency groups, as GHES has none: the runs and the files say it instead.",
+        frozenset(),
+        kind="status",
+        status=404,
+        endpoint="/concurrency_groups",
+    ),
+    way(
+        "jobs-truncated",
+        "Every answer about a run's jobs breaks off half-way.",
+        HISTORY | {"pace/p95", "rollback/rehearsed"},
+        kind="truncated",
+        endpoint=r"/runs/\d+/jobs",
+    ),
+)
