@@ -273,3 +273,11 @@ def test_check_that_ends_the_run(tree: Tree, body: str, when: str) -> None:
         tree.check(body, args="request", slug=slug)
     ran = tree.gate()
     assert (ran.code, ran.word) == (2, "unknown"), ran.output
+
+
+def test_conftest_that_shadows_a_fact(tree: Tree) -> None:
+    """A fixture of the suite's own name would let a check judge what stands beside it instead of what was seen."""
+    tree.write("checks/conftest.py", "import pytest\n\n@pytest.fixture\ndef contact():\n    return None\n")
+    ran = tree.gate()
+    assert (ran.code, ran.word) == (4, "unknown")
+    assert "defines the fixture contact, which is a fact of this suite" in ran.output
