@@ -1,6 +1,7 @@
 # The same verbs for people, the gate and CI. Workflows call pytest themselves: make turns every failure into exit 2.
 #
 # CONTEXT  the world to look at: a name in contexts/, or a path
+# DIR      the checkout whose workflows are judged (make workflows)
 # ARGS     more for pytest, such as ARGS=-v, or ARGS='-k disk-room' for a part run
 
 .DEFAULT_GOAL := help
@@ -13,7 +14,7 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
 WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
-.PHONY: help look demo context doctor ci-quick ci-local nightly failover rollback lab-up lab-down prove test test-all lint lock clean
+.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback lab-up lab-down prove test test-all lint lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +22,9 @@ help: ## this list
 
 look: .venv/run ## replay a shipped recording of a bad night, on any system, without root
 	@$(PYTEST) --seen=contexts/recordings/night --profile nightly $(ARGS) || test $$? -eq 1
+
+workflows: .venv/run ## judge the workflow files of a checkout, DIR=path: no token, no hosts, a second
+	@$(PYTEST) --workflows='$(if $(DIR),$(DIR),.)' $(WORLD) $(ARGS)
 
 demo: .venv/run ## the gate, for real, against hosts of our own: three verdicts
 	@$(BIN)/python -m lab.demo

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import date
 
 from checks.guarantees import FAILOVER, verifies
+from fixtures.facts import doors
 from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.finding import settled, told
 from fixtures.facts.history import History, Proof
 from fixtures.facts.registrations import Choice, Registrations
 from fixtures.facts.seen import NotApplicable
 from fixtures.facts.settings import RunnerGroups
 from fixtures.facts.standby import Standby, approval_fault, none_declared
-from fixtures.facts.workflows import ProductionJob, strange_takers
+from fixtures.facts.workflows import ProductionJob, Workflows, strange_takers
 
 
 @verifies(
@@ -57,21 +59,27 @@ def test_reachable_by_job(
     """The deploy job can really be routed to the standby."""
     none_declared(world, today)
     secondaries = [runner for runner in approved if runner.role == "secondary"]
-    deploys = [
-        job for job in production_jobs if (job.job.path, job.job.id) == (world.deploy.workflow, world.deploy.job)
-    ]
-    assert deploys, f"{world.deploy.workflow} has no job {world.deploy.job}"
+    deploys = [job for job in production_jobs if job.declares(world.deploy)]
+    assert deploys, f"{world.deploy.workflow} has no job {world.deploy.job} that can run"
     if not secondaries:
         raise NotApplicable("no secondary is approved; failover/standby-approved says so")
-    for job in deploys:
-        asked = job.possible_labels(approved)
-        reached = [
-            s
-            for s in secondaries
-            for labels in asked
-            if {w.casefold() for w in labels} <= {w.casefold() for w in s.labels}
-        ]
-        assert reached, f"{job.job.place} asks for {job.job.runs_on}, which no approved secondary wears"
+    lost = [why for job in deploys if (why := doors.unreachable(job, secondaries, approved))]
+    assert not lost, "; ".join(lost)
+
+
+@verifies(
+    FAILOVER,
+    "hosted-never",
+    severity="blocks",
+    when="quick",
+    waivable=False,
+    remedy="write in the jobs named above: runs-on: ${{{{ fromJSON(needs.preflight.outputs.runs-on) }}}}",
+)
+def test_hosted_never(world: Context, workflows: Workflows, production_jobs: tuple[ProductionJob, ...]) -> None:
+    """No production job can ask for a machine of GitHub's, or for any self-hosted one."""
+    workflows.deploys(world)
+    found = settled(doors.hosted(production_jobs, world))
+    assert not found, told(found)
 
 
 @verifies(
@@ -92,9 +100,7 @@ def test_strangers_excluded(
     """Of all registered runners, only approved ones can take a production job."""
     assert production_jobs, f"{world.deploy.workflow} has no job {world.deploy.job}"
     strange = {taker: job for job, taker in strange_takers(production_jobs, approved, registrations)}
-    told = [
-        f"{taker.name} ({taker.scope} runner {taker.id}) can take {job.job.place}" for taker, job in strange.items()
-    ]
+    told = [f"{taker.name} ({taker.scope} runner {taker.id}) can take {job.place}" for taker, job in strange.items()]
     assert not told, f"not approved: {'; '.join(told)}"
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from checks.guarantees import ROLLBACK, verifies
+from fixtures.facts import locks, steps
 from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.finding import settled, told
 from fixtures.facts.history import Rehearsals
 from fixtures.facts.record import Artifacts, Record
-from fixtures.facts.workflows import Workflows
+from fixtures.facts.seen import NotApplicable
+from fixtures.facts.workflows import ProductionJob, Workflows, takes
 
 
 @verifies(
@@ -61,18 +64,45 @@ def test_path_alive(world: Context, workflows: Workflows, approved: tuple[Runner
     assert file.state == "active", f"{file.path} is {file.state}"
     assert "workflow_dispatch" in file.triggers, f"{file.path} cannot be dispatched"
     assert world.rollback.input in file.dispatch_inputs, f"{file.path} has no input {world.rollback.input!r}"
-    jobs = [job for job in workflows.production(world) if job.job.path == file.path]
+    jobs = [job for job in workflows.production(world) if job.entry.path == file.path]
     assert jobs, f"{file.path} has no job that touches production"
-    assert any(job.job.environment.casefold() == world.environment.name.casefold() for job in jobs), (
+    assert any(job.deploys_to(world.environment.name) for job in jobs), (
         f"no job of {file.path} deploys to {world.environment.name}"
     )
+    loose = settled(locks.loose(jobs, world.deploy.lock))
+    assert not loose, told(loose)
     for job in jobs:
-        assert not job.lock_fault(world.deploy.lock), job.lock_fault(world.deploy.lock)
-        worn = [{label.casefold() for label in runner.labels} for runner in approved]
-        for labels in job.possible_labels(approved):
-            assert any({label.casefold() for label in labels} <= w for w in worn), (
-                f"{job.job.place} asks for {job.job.runs_on}, which no approved runner wears"
-            )
+        astray = [route for route in job.routes(approved) if not any(takes(runner, route) for runner in approved)]
+        assert not astray, f"{job.place} asks for {astray[0]!r}, which no approved runner wears"
+
+
+@verifies(
+    ROLLBACK,
+    "deploy-verifies",
+    severity="blocks",
+    when="quick",
+    remedy="give job {world.deploy.job} of {world.deploy.workflow} the steps that the context declares",
+)
+def test_deploy_verifies(world: Context, workflows: Workflows) -> None:
+    """The deploy job has the declared steps: one that verifies, and one that undoes what failed or was cancelled."""
+    if world.deploy.verify is None and world.deploy.undo is None:
+        raise NotApplicable("the context declares neither deploy.verify nor deploy.undo")
+    found = settled(fault for job in workflows.deploys(world) for fault in steps.unverified(job, world))
+    assert not found, told(found)
+
+
+@verifies(
+    ROLLBACK,
+    "retry-safe",
+    severity="warns",
+    when="quick",
+    remedy="pin what the steps named above deploy to the run's own commit, or to a digest",
+)
+def test_retry_safe(world: Context, workflows: Workflows, production_jobs: tuple[ProductionJob, ...]) -> None:
+    """A retry deploys the same: nothing of it is `latest` or a branch."""
+    workflows.deploys(world)
+    found = settled(steps.moving(production_jobs))
+    assert not found, told(found)
 
 
 @verifies(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from checks.guarantees import SECRET_MASKING, verifies
-from fixtures.facts.context import Context, Limits
+from fixtures.facts import discreet, doors
+from fixtures.facts.context import Context, Limits, Runner
 from fixtures.facts.environment import Environment, SecretNames
+from fixtures.facts.finding import settled, told
 from fixtures.facts.seen import NotApplicable
 from fixtures.facts.settings import GateToken, SecretAges, Variables
+from fixtures.facts.workflows import ProductionJob, Workflows
 
 
 @verifies(
@@ -101,3 +104,49 @@ def test_debug_off(world: Context, variables: Variables, secret_names: SecretNam
 def test_variables_innocent(world: Context, variables: Variables) -> None:
     """No Actions variable looks like a credential."""
     assert not variables.suspects(), "; ".join(variables.suspects())
+
+
+@verifies(
+    SECRET_MASKING,
+    "workflows-discreet",
+    severity="blocks",
+    when="quick",
+    remedy="change the steps named above, then rotate what was printed",
+)
+def test_workflows_discreet(world: Context, workflows: Workflows) -> None:
+    """No workflow prints secrets, or hands all of them to another repository."""
+    if not workflows.files:
+        raise NotApplicable("the repository has no workflow files")
+    found = settled(discreet.printed(workflows))
+    assert not found, told(found)
+
+
+@verifies(
+    SECRET_MASKING,
+    "forks-kept-out",
+    severity="blocks",
+    when="quick",
+    remedy="take the approved runners' labels from the jobs named above",
+)
+def test_forks_kept_out(world: Context, workflows: Workflows, approved: tuple[Runner, ...]) -> None:
+    """No event that an outsider controls can start a job on an approved runner."""
+    if not workflows.files:
+        raise NotApplicable("the repository has no workflow files")
+    if not approved:
+        raise NotApplicable("no runner is approved")
+    found = settled(doors.forks(workflows, world, approved))
+    assert not found, told(found)
+
+
+@verifies(
+    SECRET_MASKING,
+    "token-least",
+    severity="warns",
+    when="quick",
+    remedy="write at the top of the files named above: permissions: {{contents: read}}",
+)
+def test_token_least(world: Context, workflows: Workflows, production_jobs: tuple[ProductionJob, ...]) -> None:
+    """Workflows with production jobs say what their token may do, and it is not everything."""
+    workflows.deploys(world)
+    found = settled(doors.wide_tokens(production_jobs))
+    assert not found, told(found)

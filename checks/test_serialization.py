@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from checks.guarantees import SERIALIZATION, verifies
+from fixtures.facts import cuts, doors, locks, steps
 from fixtures.facts.context import Context
+from fixtures.facts.finding import settled, told
 from fixtures.facts.history import History, LocksTaken, Swallowed, overlaps
 from fixtures.facts.record import InFlight
 from fixtures.facts.workflows import ProductionJob, Workflows
@@ -20,10 +22,39 @@ from fixtures.facts.workflows import ProductionJob, Workflows
 )
 def test_one_lock(world: Context, workflows: Workflows, production_jobs: tuple[ProductionJob, ...]) -> None:
     """Every job that can change production takes the same lock."""
-    assert not workflows.faults(), f"GitHub would reject {'; '.join(workflows.faults())}"
+    assert not workflows.faults(world), f"GitHub would reject {'; '.join(workflows.faults(world))}"
     assert not workflows.undeclared(world), "; ".join(workflows.undeclared(world))
-    loose = [fault for job in production_jobs if (fault := job.lock_fault(world.deploy.lock))]
-    assert not loose, f"not under {world.deploy.lock!r}: {'; '.join(loose)}"
+    loose = settled(locks.loose((job for job in production_jobs if job.deploys), world.deploy.lock))
+    assert not loose, told(loose)
+
+
+@verifies(
+    SERIALIZATION,
+    "no-way-round",
+    severity="blocks",
+    when="quick",
+    remedy="add to each job named above: concurrency: {{group: {world.deploy.lock}, cancel-in-progress: false}}, or take production's labels from it",
+)
+def test_no_way_round(world: Context, workflows: Workflows, production_jobs: tuple[ProductionJob, ...]) -> None:
+    """No job reaches production, its runners or its secrets without the lock, or past a guard that was skipped."""
+    workflows.deploys(world)
+    landing = [job for job in production_jobs if not job.deploys]
+    found = settled([*locks.loose(landing, world.deploy.lock), *doors.unguarded(production_jobs)])
+    assert not found, told(found)
+
+
+@verifies(
+    SERIALIZATION,
+    "lock-constant",
+    severity="blocks",
+    when="quick",
+    remedy="write in the blocks named above: group: {world.deploy.lock}",
+)
+def test_lock_constant(world: Context, workflows: Workflows, production_jobs: tuple[ProductionJob, ...]) -> None:
+    """The name of the lock cannot vary: by ref, run, actor, matrix, input or caller."""
+    workflows.deploys(world)
+    found = settled(locks.varying((job for job in production_jobs if job.deploys), world.deploy.lock))
+    assert not found, told(found)
 
 
 @verifies(
@@ -35,9 +66,65 @@ def test_one_lock(world: Context, workflows: Workflows, production_jobs: tuple[P
 )
 def test_never_cut(world: Context, workflows: Workflows) -> None:
     """A production job under way is never cancelled by a newer one."""
-    assert not workflows.faults(), f"GitHub would reject {'; '.join(workflows.faults())}"
+    assert not workflows.faults(world), f"GitHub would reject {'; '.join(workflows.faults(world))}"
     assert not workflows.undeclared(world), "; ".join(workflows.undeclared(world))
-    assert not workflows.cutters(world), "; ".join(workflows.cutters(world))
+    found = settled(cuts.cutters(workflows, world))
+    assert not found, told(found)
+
+
+@verifies(
+    SERIALIZATION,
+    "no-deadlock",
+    severity="blocks",
+    when="quick",
+    remedy="keep one of the two blocks named above, the job's",
+)
+def test_no_deadlock(world: Context, workflows: Workflows) -> None:
+    """No job waits for a lock that its own run holds."""
+    workflows.deploys(world)
+    found = settled(cuts.deadlocks(workflows, world))
+    assert not found, told(found)
+
+
+@verifies(
+    SERIALIZATION,
+    "recorded",
+    severity="blocks",
+    when="quick",
+    remedy="write in the jobs named above: environment: {world.environment.name}",
+)
+def test_recorded(world: Context, workflows: Workflows, production_jobs: tuple[ProductionJob, ...]) -> None:
+    """No production job hides from the record of deployments."""
+    workflows.deploys(world)
+    found = settled(locks.hidden(production_jobs, world))
+    assert not found, told(found)
+
+
+@verifies(
+    SERIALIZATION,
+    "bounded",
+    severity="blocks",
+    when="quick",
+    remedy="write a timeout-minutes in the jobs named above",
+)
+def test_bounded(world: Context, workflows: Workflows, production_jobs: tuple[ProductionJob, ...]) -> None:
+    """Every production job has a timeout within the limit, so that a hung one gives the lock back."""
+    workflows.deploys(world)
+    found = settled(locks.unbounded(production_jobs, world))
+    assert not found, told(found)
+
+
+@verifies(
+    SERIALIZATION,
+    "gate-fresh",
+    severity="blocks",
+    when="quick",
+    remedy="make it the first step of job {world.deploy.job} in {world.deploy.workflow}: python -m fixtures.fresh VERDICT.json",
+)
+def test_gate_fresh(world: Context, workflows: Workflows) -> None:
+    """The deploy job's first step requires a verdict of this run and attempt, not expired, for the runner it is on."""
+    found = settled(fault for job in workflows.deploys(world) for fault in steps.stale(job, world))
+    assert not found, told(found)
 
 
 @verifies(

@@ -35,6 +35,8 @@ deploy:
   workflow: .github/workflows/deploy-production.yml
   job: deploy
   lock: production
+  verify: Verify
+  undo: Undo
 rollback:
   workflow: .github/workflows/rollback.yml
   input: version

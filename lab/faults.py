@@ -1,6 +1,6 @@
 """Every fault by name, and breaking and healing with a memory of what is broken."""
 
-from lab import faults_context, faults_github, faults_history
+from lab import faults_context, faults_github, faults_history, faults_workflows
 from lab.fault import Fault
 from lab.faults_hosts import HOST_FAULTS
 from lab.process import LabError
@@ -10,7 +10,13 @@ from lab.world import Lab
 def collected() -> dict[str, Fault]:
     """Faults of the hosts, of the stand-in, of the context; a name is used once."""
     found: dict[str, Fault] = {}
-    for fault in (*HOST_FAULTS, *faults_github.FAULTS, *faults_history.FAULTS, *faults_context.FAULTS):
+    for fault in (
+        *HOST_FAULTS,
+        *faults_github.FAULTS,
+        *faults_history.FAULTS,
+        *faults_workflows.FAULTS,
+        *faults_context.FAULTS,
+    ):
         if fault.name in found:
             raise LabError(f"two faults are called {fault.name}")
         found[fault.name] = fault

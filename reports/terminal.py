@@ -134,8 +134,15 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             self.write_line(plain(f"    {'try':<8}{_one_line(j.try_)}"))
 
     def _part(self, name: str, text: str) -> None:
+        """Sentences are wrapped; rows that begin with a space are somebody's file, and stay as they stand there."""
         width = max(50, min(110, self._tw.fullwidth)) - 12
-        wrapped = textwrap.wrap(plain(_one_line(text)), width, break_on_hyphens=False) or [""]
+        wrapped: list[str] = []
+        for row in plain(text).splitlines() or [""]:
+            if row.startswith(" "):
+                wrapped.append(row.rstrip())
+            else:
+                wrapped += textwrap.wrap(_one_line(row), width, break_on_hyphens=False)
+        wrapped = wrapped or [""]
         self.write_line(f"    {name:<8}{wrapped[0]}")
         for rest in wrapped[1:]:
             self.write_line(f"    {'':<8}{rest}")

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.github import mutate, mutate_history, transport
+from lab.github import mutate, mutate_files, mutate_history, transport
 from lab.github.endpoints_repo import ROUTES
 from lab.github.history import DEFAULT_GROUP, build, repository_files
 from lab.github.router import Router
@@ -21,7 +21,7 @@ from lab.github.transport import TransportFault
 from lab.github.world import ONLINE_SECONDS, Runner, World, iso
 
 HOURLY = 5000
-MUTATIONS = {**mutate.MUTATIONS, **mutate_history.MUTATIONS}
+MUTATIONS = {**mutate.MUTATIONS, **mutate_history.MUTATIONS, **mutate_files.MUTATIONS}
 
 
 class Hub:

@@ -55,7 +55,7 @@ def _production(world: World) -> Environment:
     return found
 
 
-def _push(world: World, path: str, old: str, new: str) -> None:
+def push(world: World, path: str, old: str, new: str) -> None:
     """A commit on the default branch that changes one file."""
     branch = world.branch(world.default_branch)
     assert branch is not None
@@ -130,26 +130,26 @@ def none_protected(world: World) -> None:
 
 
 def lock_renamed(world: World) -> None:
-    _push(world, ROLLBACK, r"group: production\n", "group: rollback\n")
+    push(world, ROLLBACK, r"group: production\n", "group: rollback\n")
 
 
 def second_workflow(world: World) -> None:
-    _push(world, HOTFIX, "", HOTFIX_SOURCE.decode())
+    push(world, HOTFIX, "", HOTFIX_SOURCE.decode())
     world.workflows.append(
         Workflow(88_800_190, workflow_name(HOTFIX_SOURCE, HOTFIX), HOTFIX, world.now - timedelta(minutes=40))
     )
 
 
 def cancel_in_progress(world: World) -> None:
-    _push(world, DEPLOY, r"cancel-in-progress: false", "cancel-in-progress: true")
+    push(world, DEPLOY, r"cancel-in-progress: false", "cancel-in-progress: true")
 
 
 def label_only_primary(world: World) -> None:
-    _push(world, DEPLOY, r"runs-on: \$\{\{ fromJSON\([^\n]*", "runs-on: [self-hosted, prod-runner-01]")
+    push(world, DEPLOY, r"runs-on: \$\{\{ fromJSON\([^\n]*", "runs-on: [self-hosted, prod-runner-01]")
 
 
 def rollback_no_input(world: World) -> None:
-    _push(world, ROLLBACK, r"    inputs:\n(      [^\n]*\n)+", "")
+    push(world, ROLLBACK, r"    inputs:\n(      [^\n]*\n)+", "")
 
 
 def rollback_disabled(world: World) -> None:

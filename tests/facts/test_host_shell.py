@@ -188,6 +188,16 @@ def test_listeners(sh: list[str], home: Path, listener: subprocess.Popen[bytes])
     assert Listeners.parse(run(sh, "listeners", other), other).found == ()
 
 
+@pytest.mark.parametrize("columns", ["", "40", "80"])
+def test_a_narrow_terminal_hides_no_listener(
+    home: Path, listener: subprocess.Popen[bytes], columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ps` cuts its lines to COLUMNS even in a pipe; what it cuts off is the name that is looked for."""
+    monkeypatch.setenv("COLUMNS", columns)
+    of = runner(directory=str(home))
+    assert [p.pid for p in Listeners.parse(run(["sh"], "listeners", of), of).alive()] == [listener.pid]
+
+
 def test_a_stopped_listener_is_not_alive(home: Path, listener: subprocess.Popen[bytes]) -> None:
     listener.send_signal(signal.SIGSTOP)
     time.sleep(0.1)
