@@ -14,7 +14,7 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
 WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
-.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback lab-up lab-down prove test test-all lint lock clean
+.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback lab-up lab-down prove recordings test test-all lint lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ lab-down: .venv/run ## remove the lab, without a trace
 
 prove: .venv/run ## every check seen red by its faults and green under all others
 	@$(BIN)/python -m lab.prove $(ARGS)
+
+recordings: .venv/run ## the shipped recordings made anew, from the lab
+	@$(BIN)/python -m lab.record
 
 test: .venv/dev ## the suite's own tests, in three minutes
 	@$(PYTEST) tests -n 2 --dist loadgroup -m "not slow" $(ARGS)

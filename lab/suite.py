@@ -36,12 +36,17 @@ def lab(*argv: str) -> None:
 
 
 def gate(profile: str, reports: Path, *argv: str, quiet: bool = False) -> Said:
-    """Runs the gate against this checkout's lab. Raises LabError when it leaves no verdict."""
-    up = world.load()
-    if up is None:
-        raise LabError("no lab is up in this checkout; try: python -m lab up")
+    """Runs the gate against this checkout's lab, or the recording that `argv` names with `--seen=`.
+
+    Raises LabError when the run leaves no verdict.
+    """
     # With "=", for a path that stands alone would move pytest's rootdir, and with it our options.
-    options = [f"--profile={profile}", f"--context={up.context_file}", f"--reports={reports}", *argv]
+    options = [f"--profile={profile}", f"--reports={reports}", *argv]
+    if not any(option.startswith("--seen=") for option in argv):
+        up = world.load()
+        if up is None:
+            raise LabError("no lab is up in this checkout; try: python -m lab up")
+        options.append(f"--context={up.context_file}")
     command = [sys.executable, "-m", "pytest", *options]
     clean = {
         name: value

@@ -76,7 +76,11 @@ def marked_checks() -> dict[str, ast.FunctionDef]:
             for mark in node.decorator_list:
                 if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "verifies":
                     guarantee, slug = mark.args[0], mark.args[1]
-                    assert isinstance(guarantee, ast.Name) and isinstance(slug, ast.Constant) and isinstance(slug.value, str)
+                    assert (
+                        isinstance(guarantee, ast.Name)
+                        and isinstance(slug, ast.Constant)
+                        and isinstance(slug.value, str)
+                    )
                     assert path.name == f"test_{slugs[guarantee.id].replace('-', '_')}.py", (
                         f"{slug.value} stands in {path.name}"
                     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from itertools import pairwise
@@ -29,7 +30,8 @@ def test_title_and_heading_are_the_verdict(night: tuple[Path, str, Read]) -> Non
     assert page.named("html")[0].attributes["lang"] == "en"
     banner = page.named("header", "banner")[0]
     assert "none" in banner.attributes["class"].split(), "a recording is no green page"
-    assert "RECORDING of 2026-11-24" in banner.text
+    then = json.loads((NIGHT / "meta.json").read_text("utf-8"))["time"][:10]
+    assert f"RECORDING of {then}" in banner.text
 
 
 def test_headings_are_in_order(night: tuple[Path, str, Read]) -> None:
