@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fixtures.facts.context import Limits, Runner, Size, Target
-from fixtures.facts.host import HOST_FACTS, Disks, Listener, Listeners, Reaches, TimeDaemons, Unit
+from fixtures.facts.host import Disks, Listener, Listeners, Reaches, TimeDaemons, Unit
+from fixtures.facts.hostfacts import HOST_FACTS
 from fixtures.facts.seen import HostSeen, NotApplicable, Output, Unseen
 from tests.worlds import HEALTHY, healthy, output, runner, world
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.facts.context import Context, Limits, Runner, Target
-from fixtures.facts.host import HOST_FACTS, Disks, Listeners, Reaches, TimeDaemons, Unit
+from fixtures.facts.host import Disks, Listeners, Reaches, TimeDaemons, Unit
+from fixtures.facts.hostfacts import HOST_FACTS
 from fixtures.facts.seen import Output, Unseen
 from tests.fixtures.api import Api, api, says
 from tests.worlds import runner, world
