@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from lab.github import runnerdoor
 from lab.github.hub import Hub
 
 Reply = tuple[int, Any]
@@ -26,7 +27,7 @@ def control(hub: Hub, keys: HasKeys, method: str, path: str, headers: Mapping[st
     if (method, parts) == ("GET", ["ready"]):
         return 200, {"ready": True}
     headers = {name.casefold(): text for name, text in headers.items()}
-    polling = method == "POST" and len(parts) == 3 and parts[0] == "runners" and parts[2] == "poll"
+    polling = runnerdoor.spoken(method, parts)
     key = headers.get("authorization", "").removeprefix("Bearer ") if polling else headers.get("x-lab-key", "")
     if not hmac.compare_digest(key.strip().encode(), (keys.runner if polling else keys.lab).encode()):
         return 401, {"message": "this door needs " + ("the runner key as bearer" if polling else "X-Lab-Key")}
@@ -35,15 +36,9 @@ def control(hub: Hub, keys: HasKeys, method: str, path: str, headers: Mapping[st
         if not isinstance(body, dict):
             raise ValueError("the body is no JSON object")
         with hub.lock:
-            return _polled(hub, parts[1], body) if polling else _ordered(hub, method, parts, body)
+            return runnerdoor.answer(hub, parts, body) if polling else _ordered(hub, method, parts, body)
     except ValueError as wrong:
         return 422, {"message": str(wrong)}
-
-
-def _polled(hub: Hub, name: str, body: Mapping[str, Any]) -> Reply:
-    if not hub.poll(name, str(body.get("version") or "")):
-        return 404, {"message": f"no runner {name} is registered"}
-    return 200, {}
 
 
 def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -> Reply:
@@ -65,4 +60,27 @@ def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -
             return 201, {"id": hub.register(body).id}
         case "DELETE", ["runners", name]:
             return (200, {}) if hub.unregister(name) else (404, {"message": f"no runner {name} is registered"})
+        case _, ["jobs", *which]:
+            return _jobs(hub, method, which, body)
     return 404, {"message": "no such order"}
+
+
+def _jobs(hub: Hub, method: str, which: list[str], body: Mapping[str, Any]) -> Reply:
+    """Jobs of the lab's own making: put into the queue, looked at, cancelled; and how fast time passes for all of them."""
+    jobs = hub.jobs
+    jobs.tick(hub.world)
+    match method, which:
+        case "POST", []:
+            return 201, jobs.shown(jobs.create(hub.world, body))
+        case "PATCH", ["limits"]:
+            for name, seconds in body.items():
+                if name not in vars(jobs.limits) or not isinstance(seconds, (int, float)):
+                    raise ValueError(f"no limit is called {name}; there are {', '.join(vars(jobs.limits))}, in seconds")
+                setattr(jobs.limits, name, float(seconds))
+            return 200, vars(jobs.limits)
+    live = jobs.live.get(int(which[0])) if len(which) == 1 and which[0].isdecimal() else None
+    if live is None:
+        return 404, {"message": "no such job"}
+    if method == "DELETE":
+        jobs.cancel(hub.world, live.job.id)
+    return 200, jobs.shown(live)

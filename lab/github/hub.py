@@ -16,6 +16,7 @@ from typing import Any
 from lab.github import mutate, mutate_files, mutate_history, transport
 from lab.github.endpoints_repo import ROUTES
 from lab.github.history import DEFAULT_GROUP, build, repository_files
+from lab.github.jobs import Jobs
 from lab.github.router import Router
 from lab.github.transport import TransportFault
 from lab.github.world import ONLINE_SECONDS, Runner, World, iso
@@ -41,12 +42,14 @@ class Hub:
         self.world_faults: list[str] = []
         self.transport_faults: dict[str, TransportFault] = {}
         self._flips: dict[tuple[str, str], int] = {}
+        self.jobs = Jobs()
         self.used = 0
         self.window = int(time.time()) + 3600
         self.lay()
 
     def lay(self) -> None:
         self.world: World = build(self.owner, self.repo, self.laid, repository_files())
+        self._known = tuple(self.world.runners)
         self.world.runners = [runner for runner in self.world.runners if runner.name not in self.removed]
         self.world.runners += [Runner(**asdict(runner)) for runner in self.strangers.values()]
         for name in self.world_faults:
@@ -55,6 +58,12 @@ class Hub:
             runner = self.world.runner(name)
             if runner is not None and version:
                 runner.version = version
+        self.jobs.into(self.world)
+
+    def registered(self, name: str) -> bool:
+        """Whether a runner of that name may have a session. A fault that hides it from the lists leaves it its session."""
+        hidden = name in {runner.name for runner in self._known} | self.strangers.keys()
+        return name not in self.removed and (hidden or self.world.runner(name) is not None)
 
     def break_(self, name: str, params: Mapping[str, Any]) -> None:
         """Raises ValueError when there is no such fault."""
@@ -84,11 +93,11 @@ class Hub:
 
     def poll(self, name: str, version: str) -> bool:
         """A runner's sign of life. False when no such runner is registered."""
-        runner = self.world.runner(name)
-        if runner is None:
+        if not self.registered(name):
             return False
         self._polls[name] = (time.monotonic(), version)
-        if version:
+        runner = self.world.runner(name)
+        if runner is not None and version:
             runner.version = version
         return True
 

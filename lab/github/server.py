@@ -98,6 +98,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         hub = self.server.hub
         with hub.lock:
+            hub.jobs.tick(hub.world)
             path = by_name(url.path, hub.world)
             line = f"{method} {path}" + (f"?{url.query}" if url.query else "")
             faults = [fault for fault in hub.transport_faults.values() if fault.strikes(line)]
