@@ -53,8 +53,9 @@ def healthy(lab: Lab) -> bool:
     """Whether a remembered lab stands as it was left: hosts, stand-in, and production unless a fault stopped it."""
     engine = engine_named(lab.engine)
     hosts = lab.hosts and all(engine.alive(lab, host) for host in lab.hosts)
-    production = "target-down" in lab.broken or outside.running(lab, "production")
-    return bool(hosts) and lab.context_file.exists() and outside.running(lab, "github") and production
+    stopped = {"production"} if "target-down" in lab.broken else set()
+    services = all(outside.running(lab, name) for name in outside.services(lab) if name not in stopped)
+    return bool(hosts) and lab.context_file.exists() and services
 
 
 def up_locked(options: argparse.Namespace, choice: Choice) -> int:
@@ -107,8 +108,7 @@ def bring_up(lab: Lab, names: list[str], started: float) -> None:
         engine.prepare(lab, say)
         lab.save()
     step("image, keys and network")
-    outside.start_production(lab)
-    outside.start_github(lab)
+    outside.start_all(lab)
     agents = {name: int(record["id"]) for name, record in lab.runners().items()}
     step("stand-in and production")
     with ThreadPoolExecutor(len(lab.hosts)) as pool:
@@ -149,7 +149,7 @@ def status(_options: argparse.Namespace) -> int:
             f"  {host.name}  {host.address}:{host.port}  {'up' if alive else 'DOWN'}, "
             f"ssh {'answers' if code == 0 else 'FAILS'}, at the stand-in {github}"
         )
-    for name in ("github", "production"):
+    for name in outside.services(lab):
         running = outside.running(lab, name)
         good = good and running
         say(f"  {name}  {'up' if running else 'DOWN'}")

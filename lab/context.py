@@ -10,6 +10,7 @@ def context_text(lab: Lab, today: datetime.date | None = None) -> str:
     """`.lab/context.yml`. Two engines, one shape; comments say where they differ and why."""
     until = (today or datetime.datetime.now(datetime.UTC).date()) + datetime.timedelta(days=90)
     runners = "".join(runner_text(lab, index, until) for index in range(len(lab.hosts)))
+    app = f"https://production.lab:{lab.app_port}" if lab.named else f"http://{lab.address}:{lab.app_port}"
     if lab.engine == "nspawn":
         limits = "  disk_free: 32MiB   # the hosts' work directories hold 128 MiB\n  time_daemon: true\n"
     else:
@@ -46,7 +47,7 @@ selectors:
   - {{uses: ./.github/workflows/preflight.yml, output: runs-on}}
 runners:
 {runners}targets:
-  - {{name: app, url: "http://{lab.address}:{lab.app_port}/health", status: 200}}
+  - {{name: app, url: "{app}/health", status: 200}}
   - {{name: database, tcp: "{lab.address}:{lab.database_port}"}}
 limits:
 {limits}"""

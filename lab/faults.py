@@ -1,6 +1,6 @@
 """Every fault by name, and breaking and healing with a memory of what is broken."""
 
-from lab import faults_context, faults_github, faults_history, faults_workflows
+from lab import faults_context, faults_github, faults_history, faults_names, faults_workflows
 from lab.fault import Fault
 from lab.faults_hosts import HOST_FAULTS
 from lab.process import LabError
@@ -16,6 +16,7 @@ def collected() -> dict[str, Fault]:
         *faults_history.FAULTS,
         *faults_workflows.FAULTS,
         *faults_context.FAULTS,
+        *faults_names.FAULTS,
     ):
         if fault.name in found:
             raise LabError(f"two faults are called {fault.name}")

@@ -1,7 +1,7 @@
 """The lab's network (engine `nspawn`): a switch in its own namespace, a namespace a host, one uplink.
 
-Addresses are 10.77.N.0/24: the switch is .1, hosts are .11 and up, the machine's end of the uplink
-is .254. There is no way from there to anywhere else: the switch forwards nothing.
+Addresses are 10.77.N.0/24: the switch is .1 and has the name server, .2 to .9 are GitHub's, hosts are .11 and up, the
+machine's end of the uplink is .254. There is no way from there to anywhere else: the switch forwards nothing.
 Namespaces are files under the lab's own run directory, so that its removal removes them.
 """
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.process import LabError, run
-from lab.world import Host, Lab
+from lab.world import GITHUB_NAMES, Host, Lab
 
 NETWORK = "10.77"
 SUBNETS = 250
@@ -26,6 +26,15 @@ def host_address(subnet: int, number: int) -> str:
 
 def uplink_address(subnet: int) -> str:
     return f"{NETWORK}.{subnet}.254"
+
+
+def switch_address(subnet: int) -> str:
+    return f"{NETWORK}.{subnet}.1"
+
+
+def github_addresses(subnet: int) -> dict[str, str]:
+    """The address of each group of GITHUB_NAMES: a firewall can then tell them apart, as in the world."""
+    return {group: f"{NETWORK}.{subnet}.{number}" for number, group in enumerate(GITHUB_NAMES, start=2)}
 
 
 def taken_subnets(text: str) -> frozenset[int]:
@@ -87,10 +96,10 @@ def make_namespace(lab: Lab, name: str) -> None:
 def make_switch(lab: Lab) -> None:
     """The switch, its own address, and the uplink with the address the stand-in listens on."""
     make_namespace(lab, "switch")
+    own = [switch_address(lab.subnet), *github_addresses(lab.subnet).values()]
     batch = f"""link set lo up
 link add br0 type bridge
-addr add {NETWORK}.{lab.subnet}.1/24 dev br0
-link set br0 up
+{"".join(f"addr add {address}/24 dev br0{chr(10)}" for address in own)}link set br0 up
 link add up0 type veth peer name {uplink(lab)}
 link set up0 master br0 up
 """

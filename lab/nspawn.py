@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lab import image, leftovers, network, tree
+from lab import certificates, image, leftovers, names, network, tree
 from lab.outside import environment, free_ports
 from lab.process import LabError, run, until
 from lab.world import Host, Lab, host_key, write
@@ -53,6 +53,8 @@ class Nspawn:
         (lab.run_dir / "locks").mkdir()
         (lab.run_dir / "base").symlink_to(base)
         network.make_switch(lab)
+        names.make_zone(lab, network.github_addresses(lab.subnet))
+        certificates.make_all(lab)
         lab.api_port, lab.app_port, lab.database_port = free_ports(lab.address, 8080, 3)
 
     def start(self, lab: Lab, host: Host, agent_id: int) -> None:
@@ -85,8 +87,10 @@ class Nspawn:
         """What makes this host itself: name, keys, unit, registration."""
         root = root_of(lab, host)
         write(root / "etc/hostname", f"{host.name}\n")
-        known = "".join(f"{h.address} {h.name}\n" for h in lab.hosts)
-        write(root / "etc/hosts", f"127.0.0.1 localhost\n{lab.address} github.lab production.lab\n{known}")
+        write(root / "etc/hosts", f"127.0.0.1 localhost\n{host.address} {host.name}\n")
+        resolver = network.switch_address(lab.subnet)
+        write(root / "etc/resolv.conf", f"nameserver {resolver}\noptions timeout:1 attempts:2\n")
+        trust(root, certificates.authority_file(lab).read_text())
         key = host_key(lab, host)
         write(root / "etc/ssh/ssh_host_ed25519_key", key.read_text(), 0o600)
         write(root / "etc/ssh/ssh_host_ed25519_key.pub", key.with_suffix(".pub").read_text())
@@ -174,6 +178,26 @@ class Nspawn:
 
     def administer(self, lab: Lab, host: Host, script: str) -> None:
         run(self.command(lab, host, ["/bin/sh", "-eu"]), script)
+
+
+def trust(root: Path, authority: str) -> None:
+    """What update-ca-certificates does for one authority: the file of all, and a file of its own under its hash."""
+    write(root / "usr/local/share/ca-certificates/lab.crt", authority)
+    bundle = root / "etc/ssl/certs/ca-certificates.crt"
+    write(bundle, bundle.read_text() + authority)
+    hashed = run(
+        [
+            "chroot",
+            str(root),
+            "openssl",
+            "x509",
+            "-noout",
+            "-subject_hash",
+            "-in",
+            "/usr/local/share/ca-certificates/lab.crt",
+        ]
+    )
+    (root / "etc/ssl/certs" / f"{hashed.stdout.strip()}.0").symlink_to("/usr/local/share/ca-certificates/lab.crt")
 
 
 def root_of(lab: Lab, host: Host) -> Path:

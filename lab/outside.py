@@ -1,4 +1,4 @@
-"""The lab's own processes beside the hosts: the GitHub stand-in and production."""
+"""The lab's own processes beside the hosts: the GitHub stand-in, production, and the hosts' name server."""
 
 import os
 import signal
@@ -6,15 +6,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from lab import certificates, names, network
 from lab.leftovers import zombie
 from lab.process import LabError, until
 from lab.world import MARK, REPOSITORY, Lab
 
 GITHUB = "lab.github"
 PRODUCTION = "lab.production"
+NAMES = "lab.names"
+FRONT = "lab.front"
 
 
 def environment(lab: Lab) -> dict[str, str]:
@@ -34,10 +38,10 @@ def start(lab: Lab, name: str, argv: Sequence[str], cwd: Path | None = None) -> 
     return child.pid
 
 
-def start_module(lab: Lab, module: str, arguments: Sequence[str]) -> None:
-    """Start a module of the lab and wait for the `listening` line it prints."""
+def start_module(lab: Lab, module: str, arguments: Sequence[str], prefix: Sequence[str] = ()) -> None:
+    """Start a module of the lab, behind `prefix`, and wait for the `listening` line it prints."""
     name = module.rpartition(".")[2]
-    pid = start(lab, name, [sys.executable, "-u", "-m", module, *arguments])
+    pid = start(lab, name, [*prefix, sys.executable, "-u", "-m", module, *arguments])
     log = lab.state / "log" / f"{name}.log"
 
     def listening() -> bool:
@@ -65,7 +69,39 @@ def start_github(lab: Lab) -> None:
 
 def start_production(lab: Lab) -> None:
     arguments = ["--listen", lab.address, "--app", str(lab.app_port), "--database", str(lab.database_port)]
+    if lab.named:
+        arguments += ["--certificate", str(certificates.certificate_file(lab, "production"))]
     start_module(lab, PRODUCTION, arguments)
+
+
+def start_names(lab: Lab) -> None:
+    """The name server, at the switch: there nothing else can hold port 53."""
+    arguments = ["--listen", f"{network.switch_address(lab.subnet)}:53", "--zone", str(names.zone_file(lab))]
+    start_module(lab, NAMES, arguments, network.inside(lab, "switch"))
+
+
+def start_front(lab: Lab) -> None:
+    arguments = ["--listen", "0.0.0.0:443", "--certificate", str(certificates.certificate_file(lab, "github"))]
+    arguments += ["--to", f"{lab.address}:{lab.api_port}"]
+    start_module(lab, FRONT, arguments, network.inside(lab, "switch"))
+
+
+STARTS: dict[str, Callable[[Lab], None]] = {
+    "github": start_github,
+    "production": start_production,
+    "names": start_names,
+    "front": start_front,
+}
+
+
+def services(lab: Lab) -> tuple[str, ...]:
+    """What runs beside the hosts of this lab."""
+    return tuple(name for name in STARTS if lab.named or name not in ("names", "front"))
+
+
+def start_all(lab: Lab) -> None:
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: STARTS[name](lab), services(lab)))
 
 
 def stop(lab: Lab, name: str, first: signal.Signals = signal.SIGTERM) -> None:

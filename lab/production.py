@@ -1,15 +1,20 @@
 """The lab's production: an application that answers `/health` and a database port that accepts.
 
-    python -m lab.production --listen ADDRESS --app PORT --database PORT
+    python -m lab.production --listen ADDRESS --app PORT --database PORT [--certificate FILE]
 
-It is a process of its own, so that a fault can stop it while the GitHub stand-in lives.
+With a certificate the application speaks TLS. It is a process of its own, so that a fault can stop it while the GitHub stand-in lives.
 """
 
 import argparse
 import http.server
 import socketserver
+import ssl
 import sys
 import threading
+from pathlib import Path
+from typing import Any
+
+from lab.tls import serving
 
 
 class App(http.server.BaseHTTPRequestHandler):
@@ -33,6 +38,23 @@ class App(http.server.BaseHTTPRequestHandler):
         """Silent: every gate asks several times a run."""
 
 
+class AppServer(http.server.ThreadingHTTPServer):
+    """`tls` is None for an application that speaks in the clear."""
+
+    tls: ssl.SSLContext | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        # Here, in the client's own thread: who does not shake hands keeps nobody waiting.
+        if self.tls is not None:
+            request.settimeout(10)
+            try:
+                request = self.tls.wrap_socket(request, server_side=True)
+            except OSError:
+                # A client that trusts no such certificate goes away in the middle.
+                return
+        super().finish_request(request, client_address)
+
+
 class Database(socketserver.StreamRequestHandler):
     """Accept, and wait until the client goes."""
 
@@ -50,8 +72,11 @@ def main() -> int:
     parser.add_argument("--listen", required=True, metavar="ADDRESS")
     parser.add_argument("--app", required=True, type=int, metavar="PORT")
     parser.add_argument("--database", required=True, type=int, metavar="PORT")
+    parser.add_argument("--certificate", type=Path, metavar="FILE")
     options = parser.parse_args()
-    app = http.server.ThreadingHTTPServer((options.listen, options.app), App)
+    app = AppServer((options.listen, options.app), App)
+    if options.certificate:
+        app.tls = serving(options.certificate)
     database = DatabaseServer((options.listen, options.database), Database)
     threading.Thread(target=database.serve_forever, daemon=True).start()
     print(f"listening {options.listen} {options.app} {options.database}", flush=True)

@@ -30,6 +30,25 @@ MARK = "RUNNER_PREFLIGHT_LAB"
 """Environment variable that every process the lab starts outside its hosts carries; its value is the lab's id."""
 
 
+GITHUB_NAMES = {
+    "api": ("github.com", "api.github.com", "codeload.github.com"),
+    "broker": ("broker.actions.githubusercontent.com",),
+    "actions": ("*.actions.githubusercontent.com",),
+    "results": ("results-receiver.actions.githubusercontent.com", "*.blob.core.windows.net"),
+    "downloads": (
+        "objects.githubusercontent.com",
+        "objects-origin.githubusercontent.com",
+        "release-assets.githubusercontent.com",
+        "github-releases.githubusercontent.com",
+        "github-registry-files.githubusercontent.com",
+        "pkg.actions.githubusercontent.com",
+        "pkg-containers.githubusercontent.com",
+        "ghcr.io",
+    ),
+}
+"""Names of GitHub's that a runner needs (GitHub's list for self-hosted runners), by what stops when they do."""
+
+
 def lab_id(root: Path = ROOT) -> str:
     """Eight hex digits, the same for the same checkout path."""
     return hashlib.sha256(str(root).encode()).hexdigest()[:8]
@@ -73,6 +92,11 @@ class Lab:
     @property
     def id(self) -> str:
         return lab_id(self.root)
+
+    @property
+    def named(self) -> bool:
+        """Whether the hosts have names and certificates of the lab: only where they have a network of their own."""
+        return self.engine == "nspawn"
 
     @property
     def state(self) -> Path:
