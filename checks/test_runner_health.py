@@ -39,7 +39,10 @@ def test_registered(runner: Runner, registrations: Registrations) -> None:
     assert found, f"GitHub lists no runner named {runner}"
     assert len(found) == 1, f"GitHub lists {len(found)} runners named {runner}: {found}"
     declared = {label.casefold() for label in runner.labels}
-    assert found[0].is_(runner), f"{runner} is in group {found[0].group}, not in {runner.group}"
+    assert found[0].is_(runner), (
+        f"{runner} is in {found[0].place}, not in "
+        f"{f'group {runner.group}' if runner.group else 'the repository itself'}"
+    )
     assert declared <= found[0].labels, f"{runner} lacks the labels {sorted(declared - found[0].labels)}"
     assert found[0].custom <= declared, f"{runner} wears undeclared labels {sorted(found[0].custom - declared)}"
 

@@ -46,13 +46,23 @@ def test_asking_for_more_never_matches_more(asked: list[str], data: st.DataObjec
         ("production", "production", True),
         ("Default", "production", False),
         (None, "production", False),
-        ("production", None, True),
-        (None, None, True),
+        ("production", None, False),
+        (None, None, False),
+        ("Production", "production", True),
     ],
 )
 def test_a_runner_is_its_name_in_its_group(mine: str | None, declared: str | None, same: bool) -> None:
     assert registration("PROD-1", group=mine).is_(runner(group=declared)) is same
     assert not registration("prod-11", group=mine).is_(runner(group=declared))
+
+
+def test_without_a_group_it_is_the_repositorys_own() -> None:
+    """A namesake that any group of the organization may offer is a stranger."""
+    own = registration(group=None, scope="repository")
+    assert own.is_(runner(group=None))
+    assert not own.is_(runner(group="production"))
+    namesake = registration(number=9)
+    assert strangers((own, namesake), [runner(group=None)]) == (namesake,)
 
 
 def test_who_is_not_approved_is_a_stranger() -> None:
