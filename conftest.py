@@ -5,6 +5,7 @@ pytest_plugins = [
     "fixtures.checkout",  # --workflows DIR: the files of a checkout instead of a look (after the gate, so that it configures first)
     "fixtures.given",  # facts by argument name
     "fixtures.hosts",  # testinfra's `host`, for checks/site/
+    "reports.machines",  # history, summary.md, metrics.prom, JUnit
     "reports.terminal",  # one line a guarantee, the cards, the verdict
     "reports.page",  # the same as one HTML file
 ]

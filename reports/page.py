@@ -26,11 +26,12 @@ from markupsafe import Markup
 from pytest_html.report_data import ReportData
 from pytest_html.selfcontained_report import SelfContainedReport
 
-from fixtures import options
 from fixtures.gate import Gate, gate_of
 from fixtures.secrets import Redactor, Secret
 from fixtures.verdict import Judgement
 from reports.cards import MARKS, plain
+from reports.machines import trends_of
+from reports.place import place_of, write
 from reports.told import told
 
 HERE = Path(__file__).parent
@@ -64,21 +65,6 @@ def version() -> str:
     return found[1] if found else "unknown"
 
 
-def _place(config: pytest.Config) -> Path | None:
-    """Where the page of this run goes; None for what is no run of the gate, or only a worker of it."""
-    if hasattr(config, "workerinput") or not options.judges(config):
-        return None
-    given = config.option.reports
-    return (Path(given).absolute() if given else config.rootpath / "reports" / "latest") / NAME
-
-
-def _write(path: Path, page: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}")
-    aside.write_text(page, "utf-8")
-    os.replace(aside, path)
-
-
 def _ours(text: str) -> Markup:
     """Markup as this suite, pytest-html or an autoescaping template wrote it; never what a host or GitHub said."""
     return Markup(text)  # noqa: S704 - that is what this function is for
@@ -95,11 +81,11 @@ def short(line: str, more: str) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """The first act, as for verdict.json: a run that is killed leaves no older "deploy" to be read."""
-    if place := _place(config):
+    if place := place_of(config):
         # If it cannot be written: the gate writes to the same place next, and says what is wrong with it.
         with suppress(OSError):
             more = f"A run began at {datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z. If it is not running any more, it was killed: run the gate again."
-            _write(place, short("? do not deploy: the gate has not finished", more))
+            write(place / NAME, short("? do not deploy: the gate has not finished", more))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -116,13 +102,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """A call that was refused never had a session, so its page is written here."""
-    place = _place(config)
+    place = place_of(config)
     if place is None or gate_of(config) is not None:
         return
     with suppress(OSError, ValueError, KeyError):
-        said = json.loads((place.parent / "verdict.json").read_text("utf-8"))
+        said = json.loads((place / "verdict.json").read_text("utf-8"))
         if said["state"] == "refused":
-            _write(place, short(said["line"], "The call or its context was refused; nothing was looked at (exit 4)."))
+            write(
+                place / NAME,
+                short(said["line"], "The call or its context was refused; nothing was looked at (exit 4)."),
+            )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -180,7 +169,7 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
             why = f"the page could not be made: {type(error).__name__}: {error}"
             session.config.hook.pytest_preflight_progress(config=session.config, line=why)
             with suppress(OSError):
-                _write(self.place, short(verdict.line, self.said(f"{why}. The verdict stands in verdict.json.")))
+                write(self.place, short(verdict.line, self.said(f"{why}. The verdict stands in verdict.json.")))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """pytest-html's line is not ours to print: the verdict is what is read last, and where reports go is known."""
@@ -215,7 +204,7 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
 
     def _write_report(self, rendered_report: str) -> None:
         for path in filter(None, (self.place, self.also)):
-            _write(path, rendered_report)
+            write(path, rendered_report)
 
     @property
     def css(self) -> Markup:
@@ -301,7 +290,7 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
                 _ours(
                     self._environment()
                     .get_template("verdict.jinja2")
-                    .render(**told(self.gate, verdict, self._config.rootpath), cut=self._cut)
+                    .render(**told(self.gate, verdict, self._config.rootpath, trends_of(self._config)), cut=self._cut)
                 )
             )
 

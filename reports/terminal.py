@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 from _pytest.terminal import TerminalReporter
 from _pytest.timing import Instant
 
 from fixtures.gate import Gate, gate_of
 from fixtures.verdict import Verdict
+from reports.annotations import Quiet, annotated
 from reports.cards import MARKS, Card, cards, lines, notes, plain
+from reports.machines import trends_of
 
 COLOURS = {"√": "green", "×": "red", "?": "yellow", "!": "red", "~": "yellow"}
 
@@ -31,10 +35,12 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
     def __init__(self, config: pytest.Config, gate: Gate) -> None:
         super().__init__(config)
         self.gate = gate
+        self.quiet = Quiet(os.environ, self.write_line)
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
         self._session_start = Instant()
+        self.quiet.stop()
         if self.verbosity >= 0:
             call = self.gate.call
             what = f"profile {call.profile}" if call.profile else "part run"
@@ -81,15 +87,23 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         if self._keyboardinterrupt_memo:
             self._report_keyboardinterrupt()
         if self.verbosity >= 0:
-            self.config.hook.pytest_terminal_summary(terminalreporter=self, exitstatus=exitstatus, config=self.config)
+            # JUnit is always written; where it is needs no line.
+            silent = [plugin for plugin in (self.config.stash.get(xml_key, None),) if plugin]
+            summary = self.config.pluginmanager.subset_hook_caller("pytest_terminal_summary", silent)
+            summary(terminalreporter=self, exitstatus=exitstatus, config=self.config)
         verdict = self.gate.verdict
         if verdict is None:
             self.write_line("? do not deploy: there is no verdict")
             return result
         if self.verbosity >= 0:
             self.judged(verdict)
+        for annotation in annotated(verdict.judgements):
+            self.quiet.command(annotation.command())
         self.say(verdict)
         return result
+
+    def pytest_unconfigure(self) -> None:
+        self.quiet.resume()
 
     def pytest_terminal_summary(self) -> Any:
         return None
@@ -102,8 +116,12 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             self.write_line(f"{line.guarantee:<15} {line.held:>2} of {line.of:<2}  {line.promise}")
         for note in notes(verdict.judgements, self.gate.call.world):
             self.write_line(plain(f"- {_one_line(note)}"))
+        if mended := trends_of(self.config).mended:
+            self.write_line(plain(f"- mended since it was last judged: {', '.join(mended)}"))
         if self.verbosity > 0:
+            self.quiet.command("::group::Every check")
             self.every(verdict)
+            self.quiet.command("::endgroup::")
         for card in cards(verdict):
             self.card(card)
         self.write_line("")
@@ -118,7 +136,8 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         j = card.judgement
         self.write_line("")
         self.write(f"{card.mark} ", bold=True, **{COLOURS.get(card.mark, "white"): True})
-        self.write_line(plain(f"{j.name}, {j.outcome}, {'blocks' if card.weight == 'blocks' else 'warns'}"), bold=True)
+        trend = trends_of(self.config).of.get(j.name, "")
+        self.write_line(plain(f"{j.name}, {j.outcome}, {card.weight}{f', {trend}' if trend else ''}"), bold=True)
         self._part("promise", j.check.claim)
         self._part("saw", j.saw)
         if j.waiver:

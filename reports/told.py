@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import quote
 
-from fixtures.facts.context import Control
+from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.gate import Gate
+from fixtures.known import Known
 from fixtures.verdict import Judgement, Verdict
-from reports.cards import MARKS, WORST, cards
+from reports.cards import MARKS, WORST, cards, notes
+from reports.charts import charts
+from reports.history import Trends
 
 # The banner by the verdict's word: its style, its mark, its words.
 SAID = {
@@ -70,7 +74,7 @@ def cell(judgements: Sequence[Judgement]) -> Cell:
     return Cell(ordered[0], text if len(some) == len(judgements) else f"{text} of {len(judgements)}", href)
 
 
-def told(gate: Gate, verdict: Verdict, root: Path) -> dict[str, Any]:
+def told(gate: Gate, verdict: Verdict, root: Path, trends: Trends) -> dict[str, Any]:
     """Everything that verdict.jinja2 says, as it was seen: the template redacts and escapes it. `root` is the checkout."""
     call, world = gate.call, gate.call.world
     style, mark, words = SAID[verdict.word]
@@ -88,17 +92,41 @@ def told(gate: Gate, verdict: Verdict, root: Path) -> dict[str, Any]:
         "recording": f"RECORDING of {gate.now:%Y-%m-%d %H:%M}Z: what was true then" if call.seen else "",
         "expires": expires.astimezone(UTC).isoformat(timespec="seconds") if expires else "",
         "facts": list(_facts(gate, verdict, expires)),
-        "cards": [(card, anchor(card.judgement), _way(gate, root, card.page)) for card in cards(verdict)],
+        "cards": [
+            (card, anchor(card.judgement), _way(gate, root, card.page), tickets(root, card.judgement.check.guarantee))
+            for card in cards(verdict)
+        ],
         "runners": [
             (r.name, r.role, verdict.fit.get(r.name, "" if r.approved_on(today) else "not approved"))
             for r in world.runners
         ],
         "matrix": _matrix(gate, verdict.judgements),
         "waivers": [(w, any(j.waiver == w for j in verdict.judgements)) for w in world.waivers if w.until >= today],
-        "controls": [c for c in get_args(Control) if c not in world.environment.requires],
+        "notes": notes(verdict.judgements, world),
+        "trends": trends,
+        "charts": charts(seen(gate, "history"), world.limits, trends),
         "hosts": _hosts(gate),
         "asked": _asked(gate),
     }
+
+
+def tickets(root: Path, guarantee: str) -> list[str]:
+    """The tickets that the guarantee's page names in its front matter."""
+    page = root / "contexts" / f"{guarantee}.md"
+    found = (
+        re.search(r"^jira_tickets: \[([^\]\n]*)\]$", page.read_text("utf-8"), re.MULTILINE) if page.is_file() else None
+    )
+    return [ticket.strip() for ticket in found[1].split(",")] if found else []
+
+
+def seen(gate: Gate, name: str) -> Any:
+    """A fact of GitHub's that this run's own checks asked for; None where they did not, or could not see it."""
+    if gate.seen is None:
+        return None
+    try:
+        return Known(gate.seen, gate.call.world).github(name)
+    except (Unseen, NotApplicable):
+        return None
 
 
 def _facts(gate: Gate, verdict: Verdict, expires: datetime | None) -> Iterable[tuple[str, str]]:

@@ -1,0 +1,195 @@
+"""What earlier runs said: one small JSON line a run, kept for a while, and what it makes of the run at hand.
+
+`reports/history/<context>.jsonl` holds the runs of a profile (no replays, no part runs), oldest first. A line that cannot
+be read is passed over and counted: history explains a verdict, and never makes one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fixtures.verdict import Judgement, Verdict
+
+FORMAT = 1
+NAME = "history.jsonl"
+MOST = 2000
+"""Lines kept at the most, whatever their age: a loop of quick gates must not fill a disk."""
+LOOKED_BACK = 8
+FLAPS = 3
+LETTERS = {"held": "h", "not applicable": "n", "waived": "w", "broken": "b", "unknown": "u", "crashed": "c"}
+HOLDS = frozenset("hnw")
+WORD_OF = {letter: word for word, letter in LETTERS.items()}
+
+
+@dataclass(frozen=True)
+class Past:
+    """One earlier run. `outcomes`: the letter of each judgement, by its name."""
+
+    time: datetime
+    profile: str
+    verdict: str
+    runner: str
+    line: str
+    outcomes: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        by_letter: dict[str, list[str]] = {}
+        for name, letter in self.outcomes.items():
+            by_letter.setdefault(letter, []).append(name)
+        return {
+            "format": FORMAT,
+            "time": self.time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "profile": self.profile,
+            "verdict": self.verdict,
+            "runner": self.runner,
+            "line": self.line,
+            "outcomes": by_letter,
+        }
+
+
+@dataclass(frozen=True)
+class Trends:
+    """`of`: by the name of what does not hold now, "new", "since …" or "flapping: …"; nothing where it was never judged
+    before. `mended`: what did not hold when it was last judged, and holds now.
+    """
+
+    of: Mapping[str, str]
+    mended: tuple[str, ...]
+    past: tuple[Past, ...] = ()
+
+    def nights(self, most: int) -> tuple[Past, ...]:
+        """The newest nightly runs, oldest first, one a day: the last of each."""
+        by_day = {p.time.astimezone(UTC).date(): p for p in self.past if p.profile == "nightly"}
+        return tuple(by_day[day] for day in sorted(by_day)[-most:])
+
+
+NOTHING = Trends({}, ())
+
+
+def this_run(verdict: Verdict, profile: str, now: datetime) -> Past:
+    return Past(
+        now,
+        profile,
+        verdict.word,
+        verdict.runner,
+        verdict.line,
+        {j.name: LETTERS[j.outcome] for j in verdict.judgements},
+    )
+
+
+def trends(judgements: Sequence[Judgement], past: Sequence[Past]) -> Trends:
+    """What is new, for how long it has been so, what goes to and fro, and what was mended. `past` is oldest first."""
+    of, mended = {}, []
+    for j in judgements:
+        before = [(p, p.outcomes[j.name]) for p in past if j.name in p.outcomes]
+        if not before:
+            continue
+        if j.holds:
+            if before[-1][1] not in HOLDS:
+                mended.append(j.name)
+            continue
+        of[j.name] = _word(before)
+    return Trends(of, tuple(mended), tuple(past))
+
+
+def _word(before: Sequence[tuple[Past, str]]) -> str:
+    """For what does not hold now, from the runs that judged it before."""
+    held = [letter in HOLDS for _, letter in before[-LOOKED_BACK:]] + [False]
+    changes = sum(a != b for a, b in pairwise(held))
+    if changes >= FLAPS:
+        return f"flapping: {changes} changes in {len(held)} runs"
+    if held[-2]:
+        return "new"
+    streak: list[Past] = []
+    for run, letter in reversed(before):
+        if letter in HOLDS:
+            break
+        streak.append(run)
+    nights = len({run.time.astimezone(UTC).date() for run in streak})
+    since = min(run.time for run in streak).astimezone(UTC)
+    return f"since {since:%Y-%m-%d %H:%M}Z" + (f", {nights} nights" if nights > 1 else "")
+
+
+def parse(text: str) -> tuple[list[Past], int]:
+    """The runs of a history file, oldest first, and how many lines could not be read."""
+    found, bad = [], 0
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        try:
+            found.append(_past(json.loads(line)))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            bad += 1
+    return sorted(found, key=lambda p: p.time), bad
+
+
+def _past(raw: Any) -> Past:
+    if raw["format"] != FORMAT:
+        raise ValueError(raw["format"])
+    time = datetime.fromisoformat(raw["time"])
+    if time.tzinfo is None:
+        raise ValueError("a time without its zone")
+    outcomes = {
+        str(name): str(letter) for letter, names in raw["outcomes"].items() if letter in WORD_OF for name in names
+    }
+    profile, verdict, runner, line = (str(raw[key]) for key in ("profile", "verdict", "runner", "line"))
+    return Past(time, profile, verdict, runner, line, outcomes)
+
+
+def place(directory: Path, context: str) -> Path:
+    return directory / f"{quote(context, safe='')}.jsonl"
+
+
+def load(directory: Path, context: str) -> tuple[list[Past], int]:
+    try:
+        return parse(place(directory, context).read_text("utf-8", errors="replace"))
+    except FileNotFoundError:
+        return [], 0
+
+
+def tail(past: Sequence[Past], most: int = 400) -> str:
+    """The newest of them as the lines of a history file: what a recording takes along."""
+    return "".join(_line(run) for run in past[-most:])
+
+
+def _line(run: Past) -> str:
+    return json.dumps(run.as_json(), separators=(",", ":")) + "\n"
+
+
+def append(directory: Path, context: str, run: Past, keep: timedelta) -> None:
+    """One line more; what is older than `keep` goes. Two runs at once lose nothing: they take turns."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = place(directory, context)
+    with _alone(directory / ".lock"):
+        lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
+        lines = [line for line in lines if _younger(line, run.time - keep)][-(MOST - 1) :]
+        aside = path.with_suffix(".new")
+        aside.write_text("".join(f"{line}\n" for line in lines) + _line(run), "utf-8")
+        os.replace(aside, path)
+
+
+def _younger(line: str, than: datetime) -> bool:
+    """What cannot be read has no age, and is not kept."""
+    found, _ = parse(line)
+    return bool(found) and found[0].time >= than
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        try:
+            import fcntl
+        except ImportError:  # a replay on another system; it appends nothing, but may import this
+            yield
+            return
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
