@@ -6,20 +6,24 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fixtures.facts.seen import NotApplicable, Unseen
+from fixtures.facts.host import HOST_FACTS
+from fixtures.facts.seen import HostSeen, NotApplicable, Unseen
 from fixtures.gate import Gate
 from fixtures.known import Known
 from fixtures.verdict import Judgement, Verdict
 from reports.cards import MARKS, WORST, cards, notes
 from reports.charts import charts
 from reports.history import Trends
+
+BODY = 3000
+"""Characters of an answer that the page shows; the recording beside it has all."""
 
 # The banner by the verdict's word: its style, its mark, its words.
 SAID = {
@@ -167,13 +171,49 @@ def _way(gate: Gate, root: Path, page: str) -> str:
     return f"{'../' * len(place.relative_to(root).parts)}{page}" if place.is_relative_to(root) else ""
 
 
-def _hosts(gate: Gate) -> list[tuple[Any, str]]:
-    """Each host that was asked, and the way to its file."""
-    hosts = sorted(gate.seen.hosts.items()) if gate.seen else []
-    return [(host, "" if gate.call.seen else f"seen/hosts/{quote(quote(name, safe=''))}.json") for name, host in hosts]
+@dataclass(frozen=True)
+class Host:
+    """One host that was asked. `asked` is the shell of each section, `href` the way to its recording."""
+
+    seen: HostSeen
+    href: str
+    asked: Mapping[str, str]
 
 
-def _asked(gate: Gate) -> list[tuple[str, dict[str, Any]]]:
+def _hosts(gate: Gate) -> list[Host]:
+    world = gate.call.world
+    runners = {runner.name: runner for runner in world.runners}
+    found = []
+    for name, host in sorted(gate.seen.hosts.items()) if gate.seen else ():
+        facts = {section: HOST_FACTS[section] for section in host.sections if section in HOST_FACTS and name in runners}
+        asked = {section: fact.shell(runners[name], world).strip() for section, fact in facts.items()}
+        href = "" if gate.call.seen else f"seen/hosts/{quote(quote(name, safe=''))}.json"
+        found.append(Host(host, href, asked))
+    return found
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question to GitHub. `took` in seconds, 0 where it is not known; `body` as text."""
+
+    path: str
+    status: int
+    failure: str
+    took: float
+    body: str
+
+
+def _asked(gate: Gate) -> list[Asked]:
     """GitHub's answers as the recording has them: redacted, for a look of this run too."""
     place = gate.call.seen or gate.call.reports / "seen"
-    return sorted(json.loads((place / "github.json").read_text("utf-8")).items()) if gate.seen else []
+    raw = sorted(json.loads((place / "github.json").read_text("utf-8")).items()) if gate.seen else []
+    return [
+        Asked(
+            path,
+            answer.get("status", 0),
+            answer.get("failure", ""),
+            max(0.0, answer.get("received", 0) - answer.get("sent", 0)),
+            json.dumps(answer.get("body"), indent=1, ensure_ascii=False)[:BODY],
+        )
+        for path, answer in raw
+    ]
