@@ -58,6 +58,9 @@ lab-up: .venv/run ## bring up the lab: two hosts and a GitHub stand-in
 lab-down: .venv/run ## remove the lab, without a trace
 	@$(BIN)/python -m lab down
 
+bundle: .venv/run ## the last run, its report and what it saw, as one archive for an incident
+	@$(BIN)/python -m reports.bundle $(ARGS)
+
 prove: .venv/run ## every check seen red by its faults and green under all others
 	@$(BIN)/python -m lab.prove $(ARGS)
 

@@ -14,8 +14,7 @@ def place_of(config: pytest.Config) -> Path | None:
     """The directory of this run's reports; None for what is no run of the gate, or only a worker of it."""
     if hasattr(config, "workerinput") or not options.judges(config):
         return None
-    given = config.option.reports
-    return Path(given).absolute() if given else config.rootpath / "reports" / "latest"
+    return options.place_of(config)
 
 
 def history_of(config: pytest.Config) -> Path:

@@ -45,6 +45,10 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             call = self.gate.call
             what = f"profile {call.profile}" if call.profile else "part run"
             self.write_line(plain(f"Runner Preflight: {call.world.name}, {call.world.github.repository}, {what}"))
+            if call.reports.name.startswith("latest-"):
+                self.write_line(
+                    plain(f"another run is at reports/latest; this one writes to reports/{call.reports.name}")
+                )
 
     def pytest_collection(self) -> None:
         return None

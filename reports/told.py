@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fixtures.facts.host import HOST_FACTS
+from fixtures.facts.hostfacts import HOST_FACTS
 from fixtures.facts.seen import HostSeen, NotApplicable, Unseen
 from fixtures.gate import Gate
 from fixtures.known import Known
