@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from fixtures.verdict import Outcome, Verdict, Word
+from reports.cards import plain
 
 NAME = "metrics.prom"
 BUCKETS = (60, 120, 300, 600, 900, 1800)
@@ -113,7 +114,7 @@ def _labels(labels: Labels) -> str:
 
 
 def _escaped(value: str, *, quote: bool = False) -> str:
-    value = value.replace("\\", "\\\\").replace("\n", "\\n")
+    value = plain(value).replace("\\", "\\\\").replace("\n", "\\n")
     return value.replace('"', '\\"') if quote else value
 
 
