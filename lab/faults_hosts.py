@@ -89,10 +89,9 @@ kill -KILL "$listener"
 
 def regain_listener(lab: Lab) -> None:
     script = f"""
-systemctl stop {unit(lab, PRIMARY)}
 kill $(cat /run/lab-leaked.pid) 2>/dev/null || true
 rm -f /run/lab-leaked.pid
-systemctl start {unit(lab, PRIMARY)}
+systemctl restart {unit(lab, PRIMARY)}
 """
     on(lab, PRIMARY, script)
     lab.wait_online(PRIMARY)

@@ -75,10 +75,16 @@ class Loopback:
             folder.mkdir(parents=True)
         (directory / "bin").symlink_to(binaries)
         (directory / "externals").symlink_to(directory / f"externals.{RUNNER_VERSION}")
-        # A link, not a copy: this interpreter may find its library only beside its real place.
-        (binaries / "Runner.Listener").symlink_to(os.path.realpath(sys.executable))
+        # Links, not copies: this interpreter may find its library only beside its real place.
+        for program in ("Runner.Listener", "Runner.Worker"):
+            (binaries / program).symlink_to(os.path.realpath(sys.executable))
         write(binaries / "Runner.Listener.deps.json", tree.dependencies())
-        write(directory / "run", (tree.AGENT / "listener.py").read_text())
+        (binaries / "lab" / "agent").mkdir(parents=True)
+        write(binaries / "lab" / "__init__.py", "")
+        for module in tree.AGENT.glob("*.py"):
+            write(binaries / "lab" / "agent" / module.name, module.read_text())
+        for place in (directory / "run", binaries / "spawnclient"):
+            write(place, (tree.AGENT / "entry.py").read_text())
         for name, (text, mode) in tree.runner_files(lab, host, agent_id).items():
             write(directory / name, text, mode)
 

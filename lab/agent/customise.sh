@@ -26,17 +26,29 @@ systemctl disable --quiet apt-daily.timer apt-daily-upgrade.timer
 systemctl enable --quiet ssh.service chrony.service
 
 root=/opt/actions-runner
-install -d -o runner -g runner $root $root/_diag $root/_work "$root/bin.$runner" "$root/externals.$runner"
-ln -s "$root/bin.$runner" $root/bin
+bin=$root/bin.$runner
+node=$root/externals.$runner/node20/bin
+install -d -o runner -g runner $root $root/_diag $root/_work
+install -d "$bin/lab/agent" "$node"
+# Absolute links, as the first self-update leaves them.
+ln -s "$bin" $root/bin
 ln -s "$root/externals.$runner" $root/externals
-# A copy, not a link: /proc/PID/exe must name the version that runs.
-cp "$(readlink -f /usr/bin/python3)" $root/bin/Runner.Listener
-cat > $root/bin/Runner.Listener.deps.json <<END
+# A copy, not a link: /proc/PID/exe must name the version that runs. The others are the same file under their own names.
+cp "$(readlink -f /usr/bin/python3)" "$bin/Runner.Listener"
+ln "$bin/Runner.Listener" "$bin/Runner.Worker"
+ln "$bin/Runner.Listener" "$node/node"
+cat > "$bin/Runner.Listener.deps.json" <<END
 {
   "runtimeTarget": {"name": ".NETCoreApp,Version=v8.0/linux-x64", "signature": ""},
   "libraries": {"Runner.Listener/$runner": {"type": "project", "serviceable": false, "sha512": ""}}
 }
 END
-install -m 0755 /tmp/agent/runsvc.sh $root/runsvc.sh
-install -m 0644 /tmp/agent/listener.py $root/run
+: > "$bin/lab/__init__.py"
+install -m 0644 /tmp/agent/*.py "$bin/lab/agent"
+rm "$bin/lab/agent/entry.py"
+install -m 0644 /tmp/agent/entry.py "$bin/spawnclient"
+install -m 0644 /tmp/agent/entry.py "$bin/RunnerService.js"
+install -m 0644 /tmp/agent/entry.py $root/run
+install -m 0755 /tmp/agent/runsvc.sh "$bin/runsvc.sh"
+install -m 0755 /tmp/agent/runsvc.sh /tmp/agent/run.sh $root
 chown -R -h runner:runner $root

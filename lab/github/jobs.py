@@ -34,6 +34,8 @@ class Limits:
     renew: float = 60.0
     accept: float = 60.0
     queue: float = 86_400.0
+    poll: float = 1.0
+    """Between two polls of a runner. GitHub answers one only after up to 50 s: the connection is held all the same."""
     session: float = 3.0
     """A runner that polled within this time has a session, and no other may take its place."""
 

@@ -1,6 +1,6 @@
 """What runners say and hear: `/_lab/runners/NAME/…` and `/_lab/jobs/ID/…` with the runner key. No part of GitHub's API.
 
-    POST runners/NAME/session  {version, clock}      201 {session} · 400 clock · 403 version · 404 gone · 409 taken
+    POST runners/NAME/session  {version, clock}      201 {session, poll} · 400 clock · 403 version · 404 gone · 409 taken
     POST runners/NAME/poll     {session, version}    200 {} or {job: {id, request}} or {cancel: id} · 404 · 409 session over
     POST runners/NAME/leave    {session}             200
     POST jobs/ID/acquire       {runner}              200 the order · 409 not yours
@@ -84,7 +84,7 @@ def _session(hub: Hub, name: str, version: str, body: Mapping[str, Any]) -> Repl
     session = hub.jobs.open_session(name)
     if session is None:
         return 409, {"message": f"The actions runner {name} already has an active session."}
-    return 201, {"session": session}
+    return 201, {"session": session, "poll": hub.jobs.limits.poll}
 
 
 def _job(hub: Hub, job_id: int, verb: str, name: str, body: Mapping[str, Any]) -> Reply:

@@ -1,0 +1,47 @@
+"""Talking to the stand-in: one kept-alive connection, as the real runner holds one to its broker."""
+
+import http.client
+import json
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+ANSWER_SECONDS = 3.0
+"""The stand-in calls a runner offline after 6 s of silence; one lost answer must not be enough."""
+
+Trouble = (OSError, http.client.HTTPException, ValueError)
+"""What `post` raises when there is no answer, or none that is JSON."""
+
+
+class Wire:
+    """`post` says one thing and hears the answer. Not for two threads at once."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        self._address = (parts.hostname or "", parts.port or 80)
+        self._headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+        self._connection: http.client.HTTPConnection | None = None
+
+    def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of a call to `/_lab/PATH`."""
+        connection = self._connection or http.client.HTTPConnection(*self._address, timeout=ANSWER_SECONDS)
+        self._connection = None
+        try:
+            connection.request("POST", f"/_lab/{path}", json.dumps(body), self._headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        except Trouble:
+            connection.close()
+            raise
+        self._connection = connection
+        found = json.loads(text) if text.strip() else {}
+        return answer.status, found if isinstance(found, dict) else {}
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def quoted(name: str) -> str:
+    return urllib.parse.quote(name, safe="")
