@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.facts.context import Deploy, Job, Selector
+from fixtures.facts.context import Also, Deploy, Selector
 from fixtures.facts.registrations import Registrations
 from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.facts.workflows import ProductionJob, Workflow, Workflows, strange_takers
@@ -109,7 +109,7 @@ def test_a_group_is_the_runners_own() -> None:
 
 
 def test_what_the_context_declares() -> None:
-    also = world(deploy=Deploy(DEPLOY, "deploy", "production", (Job(OTHER, "a"),)))
+    also = world(deploy=Deploy(DEPLOY, "deploy", "production", (Also(OTHER, "a"),)))
     file = workflow({"a": job_text(**{**ELSEWHERE, "runs_on": "${{ inputs.on }}"})}, OTHER)
     assert [j.because for j in only(file).production(also) if j.job.id == "a"] == ["the context declares it"]
     assert only(file).undeclared(also) == [f"{DEPLOY} has no job deploy"]
