@@ -17,8 +17,8 @@ from fixtures.facts.record import spoken
 from reports.cards import MARKS
 from reports.history import WORD_OF, Past, Trends
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 220, 64, 12, 12, 26
-ROW = 28
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 430, 190, 56, 12, 14, 24
+ROW = 26
 NIGHTS = 30
 LATEST = 30
 NARROWEST = 3.0
@@ -71,7 +71,7 @@ class Timeline:
     about: str
     table: tuple[tuple[str, ...], ...]
     width: int = WIDTH
-    left: int = 150
+    left: int = 110
     right: int = WIDTH - RIGHT
 
 

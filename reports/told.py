@@ -97,7 +97,7 @@ def told(gate: Gate, verdict: Verdict, root: Path, trends: Trends) -> dict[str, 
         "expires": expires.astimezone(UTC).isoformat(timespec="seconds") if expires else "",
         "facts": list(_facts(gate, verdict, expires)),
         "cards": [
-            (card, anchor(card.judgement), _way(gate, root, card.page), tickets(root, card.judgement.check.guarantee))
+            (card, anchor(card.judgement), _way(gate, root, card.page), Explained.of(root, card.judgement.check.id))
             for card in cards(verdict)
         ],
         "runners": [
@@ -114,13 +114,25 @@ def told(gate: Gate, verdict: Verdict, root: Path, trends: Trends) -> dict[str, 
     }
 
 
-def tickets(root: Path, guarantee: str) -> list[str]:
-    """The tickets that the guarantee's page names in its front matter."""
-    page = root / "contexts" / f"{guarantee}.md"
-    found = (
-        re.search(r"^jira_tickets: \[([^\]\n]*)\]$", page.read_text("utf-8"), re.MULTILINE) if page.is_file() else None
-    )
-    return [ticket.strip() for ticket in found[1].split(",")] if found else []
+@dataclass(frozen=True)
+class Explained:
+    """What the guarantee's page says of a check: its paragraphs, and the tickets of its front matter. Empty without a page."""
+
+    paragraphs: tuple[str, ...] = ()
+    tickets: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(root: Path, check: str) -> Explained:
+        guarantee, slug = check.split("/")
+        page = root / "contexts" / f"{guarantee}.md"
+        text = page.read_text("utf-8") if page.is_file() else ""
+        listed = re.search(r"^jira_tickets: \[([^\]\n]*)\]$", text, re.MULTILINE)
+        section = re.search(rf"^## {re.escape(slug)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+        paragraphs = re.split(r"\n(?=\n|Mend: |- )\n*", section[1].strip()) if section else []
+        return Explained(
+            tuple(" ".join(paragraph.split()) for paragraph in paragraphs if paragraph.strip()),
+            tuple(ticket.strip() for ticket in listed[1].split(",")) if listed else (),
+        )
 
 
 def seen(gate: Gate, name: str) -> Any:
