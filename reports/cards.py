@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fixtures.facts.context import CONTROLS, Context
@@ -11,6 +11,7 @@ from fixtures.verdict import Judgement, Verdict
 
 MARKS = {"held": "√", "broken": "×", "unknown": "?", "crashed": "!", "waived": "~", "not applicable": "-"}
 WORST = ("crashed", "broken", "unknown", "waived", "not applicable", "held")
+MOST_SAID = 3
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -19,12 +20,23 @@ def plain(text: str) -> str:
     return CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)
 
 
+# What usually breaks with another check on the same runner, and is mended with it: the effect, and its causes by likelihood.
+COMES_WITH = {
+    "runner-health/listener-alive": ("runner-health/service-running",),
+    "runner-health/online": ("runner-health/service-running", "runner-health/listener-alive"),
+}
+
+
 @dataclass(frozen=True)
 class Card:
-    """`folded` names what this cause also made unknown."""
+    """One cause. `folded` names what an unreachable host made unknown, `alike` what is unknown for the same reason and
+    mended by the same act, `effects` what is broken on the same runner and usually comes with it.
+    """
 
     judgement: Judgement
     folded: tuple[Judgement, ...] = ()
+    alike: tuple[Judgement, ...] = ()
+    effects: tuple[Judgement, ...] = ()
 
     @property
     def mark(self) -> str:
@@ -35,21 +47,73 @@ class Card:
         return self.judgement.check.severity
 
     @property
+    def title(self) -> str:
+        return f"{1 + len(self.alike)} checks" if self.alike else self.judgement.name
+
+    @property
+    def saw(self) -> str:
+        """What was seen; of checks that are alike, each sentence once."""
+        said = list(dict.fromkeys(j.saw for j in (self.judgement, *self.alike)))
+        more = [f"and {len(said) - MOST_SAID} more like these"] if len(said) > MOST_SAID else []
+        return "\n".join([*said[:MOST_SAID], *more])
+
+    @property
+    def all(self) -> tuple[Judgement, ...]:
+        return (self.judgement, *self.alike, *self.effects)
+
+    @property
     def page(self) -> str:
         """Where the check is explained."""
         check = self.judgement.check
         return f"contexts/{check.guarantee}.md#{check.id.split('/')[1]}"
 
 
+def names(judgements: Iterable[Judgement]) -> str:
+    """Checks by their ids; a check of several runners once, with its runners."""
+    by_check: dict[str, list[str]] = {}
+    for j in judgements:
+        by_check.setdefault(j.check.id, []).extend([j.runner] if j.runner else [])
+    return ", ".join(check + (f" ({', '.join(runners)})" if runners else "") for check, runners in by_check.items())
+
+
+def some(words: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
+
+
 def cards(verdict: Verdict) -> list[Card]:
     """One card for each cause, what blocks first. What holds or does not apply has none; a waived check has one."""
-    found = []
-    for judgement in verdict.judgements:
-        if judgement.outcome in ("held", "not applicable") or judgement.cause:
-            continue
-        folded = tuple(j for j in verdict.judgements if j.cause == judgement.name)
-        found.append(Card(judgement, folded))
-    return sorted(found, key=lambda c: (c.weight != "blocks", WORST.index(c.judgement.outcome)))
+    left = [j for j in verdict.judgements if j.outcome not in ("held", "not applicable") and not j.cause]
+    left.sort(key=lambda j: (j.check.severity != "blocks", WORST.index(j.outcome)))
+    broken = {j.key: j for j in left if j.outcome == "broken"}
+    effects: dict[tuple[str, str], list[Judgement]] = {}
+    heads: dict[str, list[Judgement]] = {}
+    for j in left:
+        cause = _cause(j, broken)
+        if cause:
+            effects.setdefault(cause.key, []).append(j)
+        else:
+            # What is unknown and mended by the same act has one cause; everything else stands for itself.
+            heads.setdefault(j.try_ if j.outcome == "unknown" and j.try_ else j.name, []).append(j)
+    return [
+        Card(
+            head,
+            tuple(j for j in verdict.judgements if j.cause == head.name),
+            tuple(alike),
+            tuple(effects.get(head.key, ())),
+        )
+        for head, *alike in heads.values()
+    ]
+
+
+def _cause(judgement: Judgement, broken: Mapping[tuple[str, str], Judgement]) -> Judgement | None:
+    """The check whose break explains this one: the last of the chain, so that an effect of an effect finds the same."""
+    if judgement.outcome != "broken":
+        return None
+    for check in COMES_WITH.get(judgement.check.id, ()):
+        if found := broken.get((check, judgement.runner)):
+            return _cause(found, broken) or found
+    return None
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,11 @@ class Trends:
     mended: tuple[str, ...]
     past: tuple[Past, ...] = ()
 
+    def word(self, judgements: Sequence[Judgement]) -> str:
+        """What is to be said of all of them; "" where they have not the same to say."""
+        words = {self.of.get(j.name, "") for j in judgements}
+        return words.pop() if len(words) == 1 else ""
+
     def nights(self, most: int) -> tuple[Past, ...]:
         """The newest nightly runs, oldest first, one a day: the last of each."""
         by_day = {p.time.astimezone(UTC).date(): p for p in self.past if p.profile == "nightly"}

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fixtures.verdict import Verdict
-from reports.cards import Card, cards, notes, plain
+from reports.cards import Card, cards, names, notes, plain, some
 from reports.history import Trends
 
 NAME = "summary.md"
@@ -72,28 +72,30 @@ def _head(told: Mapping[str, Any], verdict: Verdict, trends: Trends) -> str:
             "",
         ]
     if trends.mended:
-        rows += [f"Mended since the run before: {', '.join(map(code, trends.mended))}.", ""]
+        rows += [f"Mended since the run before: {code(some(trends.mended))}.", ""]
     return "\n".join(rows) + "\n"
 
 
 def _card(card: Card, trends: Trends) -> str:
     j = card.judgement
-    trend = trends.of.get(j.name, "")
+    trend = trends.word((j, *card.alike))
     rows = [
-        f"### {card.mark} {code(j.name)}, {j.outcome}, {card.weight}{f', {trend}' if trend else ''}",
+        f"### {card.mark} {code(card.title)}, {j.outcome}, {card.weight}{f', {trend}' if trend else ''}",
         "",
-        f"{j.check.claim}",
+        code(names(card.all)) if card.alike else j.check.claim,
         "",
-        block(j.saw),
+        block(card.saw),
     ]
+    for effect in card.effects:
+        rows += [f"With it {code(effect.name)}: {code(effect.saw)}", ""]
     if j.waiver:
         rows += [
             f"Waived until {j.waiver.until}: {code(j.waiver.reason)} ({code(j.waiver.by)}, {code(j.waiver.ticket)}).",
             "",
         ]
     if card.folded:
-        names = ", ".join(f.check.id.split("/")[1] for f in card.folded)
-        rows += [f"So {len(card.folded)} more checks of {code(j.runner)} could not be judged: {names}.", ""]
+        slugs = ", ".join(f.check.id.split("/")[1] for f in card.folded)
+        rows += [f"So {len(card.folded)} more checks of {code(j.runner)} could not be judged: {slugs}.", ""]
     if j.try_:
         rows += ["Try:", "", block(" ".join(j.try_.split()))]
     rows += [f"Why: `{card.page}`", ""]

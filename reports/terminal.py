@@ -14,7 +14,7 @@ from _pytest.timing import Instant
 from fixtures.gate import Gate, gate_of
 from fixtures.verdict import Verdict
 from reports.annotations import Quiet, annotated
-from reports.cards import MARKS, Card, cards, lines, notes, plain
+from reports.cards import MARKS, Card, cards, lines, names, notes, plain, some
 from reports.machines import trends_of
 
 COLOURS = {"√": "green", "×": "red", "?": "yellow", "!": "red", "~": "yellow"}
@@ -121,7 +121,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         for note in notes(verdict.judgements, self.gate.call.world):
             self.write_line(plain(f"- {_one_line(note)}"))
         if mended := trends_of(self.config).mended:
-            self.write_line(plain(f"- mended since it was last judged: {', '.join(mended)}"))
+            self.write_line(plain(f"- mended since it was last judged: {some(mended)}"))
         if self.verbosity > 0:
             self.quiet.command("::group::Every check")
             self.every(verdict)
@@ -140,10 +140,15 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         j = card.judgement
         self.write_line("")
         self.write(f"{card.mark} ", bold=True, **{COLOURS.get(card.mark, "white"): True})
-        trend = trends_of(self.config).of.get(j.name, "")
-        self.write_line(plain(f"{j.name}, {j.outcome}, {card.weight}{f', {trend}' if trend else ''}"), bold=True)
-        self._part("promise", j.check.claim)
-        self._part("saw", j.saw)
+        trend = trends_of(self.config).word((j, *card.alike))
+        self.write_line(plain(f"{card.title}, {j.outcome}, {card.weight}{f', {trend}' if trend else ''}"), bold=True)
+        if card.alike:
+            self._part("checks", names(card.all))
+        else:
+            self._part("promise", j.check.claim)
+        self._part("saw", card.saw)
+        for effect in card.effects:
+            self._part("with it", f"{effect.name}: {effect.saw}")
         if j.waiver:
             self._part("waived", f"{j.waiver.reason} ({j.waiver.by}, {j.waiver.ticket}, until {j.waiver.until})")
         if card.folded:

@@ -18,7 +18,7 @@ from fixtures.facts.seen import HostSeen, NotApplicable, Unseen
 from fixtures.gate import Gate
 from fixtures.known import Known
 from fixtures.verdict import Judgement, Verdict
-from reports.cards import MARKS, WORST, cards, notes
+from reports.cards import MARKS, WORST, cards, names, notes, some
 from reports.charts import charts
 from reports.history import Trends
 
@@ -108,6 +108,9 @@ def told(gate: Gate, verdict: Verdict, root: Path, trends: Trends) -> dict[str, 
         "waivers": [(w, any(j.waiver == w for j in verdict.judgements)) for w in world.waivers if w.until >= today],
         "notes": notes(verdict.judgements, world),
         "trends": trends,
+        "names": names,
+        "some": some,
+        "anchor": anchor,
         "charts": charts(seen(gate, "history"), world.limits, trends),
         "hosts": _hosts(gate),
         "asked": _asked(gate),

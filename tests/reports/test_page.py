@@ -40,22 +40,21 @@ def test_headings_are_in_order(night: tuple[Path, str, Read]) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels)), levels
 
 
-def test_each_check_that_does_not_hold_has_its_card(night: tuple[Path, str, Read]) -> None:
+def test_each_check_that_does_not_hold_stands_on_a_card(night: tuple[Path, str, Read]) -> None:
+    """What came with another check's break stands on that one's card, with what was seen of it."""
     place, _, page = night
     cards = page.named("article", "card")
     bad = [c for c in verdict(place)["checks"] if c["outcome"] not in ("held", "not applicable") and not c["cause"]]
     assert bad
-    assert len(cards) == len(bad)
+    assert len(cards) == 2
     for check in bad:
         card = next(c for c in cards if check["check"] in c.text and (check["runner"] in c.text))
-        for part in (
-            check["claim"],
-            check["saw"],
-            check["try"],
-            f"contexts/{check['guarantee']}.md#{check['check'].split('/')[1]}",
-        ):
+        assert check["saw"] in card.text
+    for check in [c for c in bad if c["check"] in ("runner-health/service-running", "pace/p95")]:
+        card = next(c for c in cards if f"{check['check']}" in c.text.split("promise")[0])
+        for part in (check["claim"], check["try"], f"contexts/{check['guarantee']}.md#{check['check'].split('/')[1]}"):
             assert part in card.text
-    assert len(page.named("button", "copy")) == len(bad)
+    assert len(page.named("button", "copy")) == len(cards)
 
 
 def test_the_matrix_has_every_runner_and_guarantee(night: tuple[Path, str, Read]) -> None:
