@@ -4,13 +4,13 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from lab.process import LabError, run
-from lab.world import Host, Lab
+from lab.world import Host, Lab, Shape
 
 ENGINES = ("nspawn", "loopback")
 APT = {
@@ -38,8 +38,8 @@ class Engine(Protocol):
 
     name: str
 
-    def plan(self, lab: Lab, names: Sequence[str]) -> None:
-        """Fill in hosts, addresses and ports. Nothing is started."""
+    def plan(self, lab: Lab, shapes: Mapping[str, Shape]) -> None:
+        """Fill in the hosts that `shapes` names, addresses and ports. Nothing is started."""
 
     def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:
         """Everything up to the addresses the stand-in and production listen on."""

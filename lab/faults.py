@@ -1,6 +1,6 @@
 """Every fault by name, and breaking and healing with a memory of what is broken."""
 
-from lab import faults_context, faults_github, faults_history, faults_names, faults_workflows
+from lab import faults_context, faults_github, faults_history, faults_machine, faults_names, faults_workflows
 from lab.fault import Fault
 from lab.faults_hosts import HOST_FAULTS
 from lab.process import LabError
@@ -17,6 +17,7 @@ def collected() -> dict[str, Fault]:
         *faults_workflows.FAULTS,
         *faults_context.FAULTS,
         *faults_names.FAULTS,
+        *faults_machine.FAULTS,
     ):
         if fault.name in found:
             raise LabError(f"two faults are called {fault.name}")
@@ -25,6 +26,7 @@ def collected() -> dict[str, Fault]:
 
 
 FAULTS = collected()
+OF_HOSTS = frozenset(fault.name for fault in (*HOST_FAULTS, *faults_machine.FAULTS))
 
 
 def fault_named(name: str) -> Fault:
@@ -51,14 +53,13 @@ def break_lab(lab: Lab, name: str) -> None:
 def heal_lab(lab: Lab, name: str | None = None) -> list[str]:
     """Heal one fault, or all that are in place, the newest first. The names healed.
 
-    Faults of the stand-in go first: healing a host waits for the stand-in's word.
+    Faults of the stand-in and of names go first: healing a host waits for the stand-in's word.
     """
     if name is not None:
         fault_named(name)
         names = [name] if name in lab.broken else []
     else:
-        hosts = {fault.name for fault in HOST_FAULTS}
-        names = sorted(lab.broken, key=lambda n: (n in hosts, -lab.broken.index(n)))
+        names = sorted(lab.broken, key=lambda n: (n in OF_HOSTS, -lab.broken.index(n)))
     for each in names:
         fault_named(each).heal(lab)
         lab.broken.remove(each)

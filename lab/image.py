@@ -25,9 +25,19 @@ PACKAGES = (
     "iputils-ping", "nftables", "python3-minimal", "libpython3-stdlib", "ca-certificates", "sudo",
     "faketime", "curl", "openssl", "chrony",
 )  # fmt: skip
+VARIANTS = {
+    "podman": (
+        "podman", "crun", "netavark", "aardvark-dns", "slirp4netns", "uidmap", "fuse-overlayfs", "iptables",
+        "busybox-static",
+    ),
+    "docker": ("docker.io", "iptables", "busybox-static"),
+}  # fmt: skip
+"""Images with a container runtime, for the few tests that need one: built when first asked for."""
+STORES = {"podman": "/var/lib/containers", "docker": "/var/lib/docker"}
+"""Where a runtime keeps its images: that cannot lie on the host's own disk, which is an overlay already."""
 EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
 AGENT = Path(__file__).resolve().parent / "agent"
-KEPT = 2
+KEPT = 3
 """Unpacked trees (about 210 MB each) that stay in the cache, newest first."""
 
 PR_SET_PDEATHSIG = 1
@@ -41,25 +51,25 @@ def cache() -> Path:
     return Path(base) / "runner-preflight"
 
 
-def tarball_command(target: Path) -> list[str]:
+def tarball_command(target: Path, variant: str = "") -> list[str]:
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
     return [
         "mmdebstrap",
         "--quiet",
         "--variant=minbase",
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join((*PACKAGES, *VARIANTS.get(variant, ())))}",
         *options,
         SUITE,
         str(target),
     ]
 
 
-def tarball_key() -> str:
-    return hashlib.sha256(repr((os.uname().machine, tarball_command(Path("-")))).encode()).hexdigest()[:12]
+def tarball_key(variant: str = "") -> str:
+    return hashlib.sha256(repr((os.uname().machine, tarball_command(Path("-"), variant))).encode()).hexdigest()[:12]
 
 
-def tree_key() -> str:
-    digest = hashlib.sha256(f"{tarball_key()} {RUNNER_VERSION}".encode())
+def tree_key(variant: str = "") -> str:
+    digest = hashlib.sha256(f"{tarball_key(variant)} {RUNNER_VERSION}".encode())
     for path in sorted(AGENT.iterdir()):
         if path.is_file():
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -98,42 +108,51 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def ready() -> bool:
+def named(kind: str, variant: str, key: str) -> str:
+    """`tree-KEY`, or `tree-podman-KEY` for a variant: each is cleared away among its own kind."""
+    return "-".join(filter(None, (kind, variant, key)))
+
+
+def tree_of(variant: str = "") -> Path:
+    return cache() / named("tree", variant, tree_key(variant))
+
+
+def ready(variant: str = "") -> bool:
     """Whether `ensure` has nothing to do."""
-    return (cache() / f"tree-{tree_key()}").is_dir()
+    return tree_of(variant).is_dir()
 
 
-def ensure(say: Callable[[str], None]) -> Path:
+def ensure(say: Callable[[str], None], variant: str = "") -> Path:
     """The unpacked, customised tree; built if it is not there yet."""
     folder = cache()
     folder.mkdir(parents=True, exist_ok=True)
-    tree = folder / f"tree-{tree_key()}"
+    tree = tree_of(variant)
     with alone(folder):
         # What a killed build left.
         for path in (*folder.glob("build-*"), *folder.glob("*.part")):
             remove_tree(path)
         if not tree.is_dir():
-            build(folder, tree, say)
+            build(folder, tree, say, variant)
         os.utime(tree)
-        tidy(folder, tree)
+        tidy(folder, tree, variant)
     return tree
 
 
-def build(folder: Path, tree: Path, say: Callable[[str], None]) -> None:
+def build(folder: Path, tree: Path, say: Callable[[str], None], variant: str) -> None:
     work = folder / "build-work"
     temporary = folder / "build-tmp"
     for path in (work, temporary):
         path.mkdir()
     log = folder / "build.log"
     log.write_bytes(b"")
-    tarball = folder / f"base-{tarball_key()}.tar.zst"
+    tarball = folder / f"{named('base', variant, tarball_key(variant))}.tar.zst"
     if not tarball.exists():
         started = time.monotonic()
-        say(f"base image: {SUITE} with {len(PACKAGES)} packages, from the Debian mirror (once, about a minute)")
+        say(f"{variant or 'base'} image: {SUITE} with its packages, from the Debian mirror (once, about a minute)")
         part = temporary / "base.tar.zst"
         separately(tarball_command(part), cwd=folder, log=log, temporary=temporary)
         part.replace(tarball)
-        say(f"base image: {tarball.stat().st_size >> 20} MB in {time.monotonic() - started:.1f} s")
+        say(f"{variant or 'base'} image: {tarball.stat().st_size >> 20} MB in {time.monotonic() - started:.1f} s")
     started = time.monotonic()
     separately(
         ["tar", "--zstd", "-xf", str(tarball), "-C", str(work), "--exclude=./dev/*"],
@@ -156,12 +175,13 @@ def in_use(tree: Path) -> bool:
     return f"lowerdir={tree}" in Path("/proc/self/mountinfo").read_text()
 
 
-def tidy(folder: Path, current: Path) -> None:
-    """Old trees go, unless a running lab stands on one."""
-    trees = sorted(folder.glob("tree-*"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for old in trees[KEPT:]:
+def tidy(folder: Path, current: Path, variant: str) -> None:
+    """Old trees and tarballs of a variant go, unless a running lab stands on one."""
+    twelve = "[0-9a-f]" * 12
+    trees = sorted(folder.glob(named("tree", variant, twelve)), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in trees[1 if variant else KEPT :]:
         if old != current and not in_use(old):
             remove_tree(old)
-    tarballs = sorted(folder.glob("base-*.tar.zst"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for tarball in tarballs[KEPT:]:
+    tarballs = folder.glob(f"{named('base', variant, twelve)}.tar.zst")
+    for tarball in sorted(tarballs, key=lambda p: p.stat().st_mtime, reverse=True)[1 if variant else KEPT :]:
         tarball.unlink()

@@ -163,7 +163,7 @@ def find(lab: Lab) -> Leftovers:
 def end(processes: Iterable[int]) -> None:
     for pid in processes:
         with contextlib.suppress(ProcessLookupError):
-            # A frozen or stopped one ends as well.
+            # A stopped one ends as well.
             os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
@@ -183,9 +183,18 @@ def kill_all(lab: Lab, within: str = "", seconds: float = 10.0) -> None:
             break
         if time.monotonic() > deadline:
             raise LabError(f"processes that do not end: {processes}")
+        thaw(cgroups)
         end(processes)
         time.sleep(0.02)
     remove_cgroups(cgroups)
+
+
+def thaw(cgroups: Iterable[Path]) -> None:
+    """Wake what a freezer of version 1 holds: until then not even SIGKILL ends it."""
+    for group in cgroups:
+        with contextlib.suppress(OSError):
+            if (group / "freezer.state").exists():
+                (group / "freezer.state").write_text("THAWED")
 
 
 def zombie(pid: int) -> bool:

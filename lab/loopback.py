@@ -9,13 +9,13 @@ import pwd
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab import leftovers, outside, tree
 from lab.engine import which
 from lab.process import LabError, until
-from lab.world import MARK, RUNNER_VERSION, Host, Lab, host_key, write
+from lab.world import MARK, RUNNER_VERSION, Host, Lab, Shape, host_key, write
 
 FIRST_PORT = 22101
 PRIVILEGE_SEPARATION = Path("/run/sshd")
@@ -26,10 +26,14 @@ class Loopback:
 
     name = "loopback"
 
-    def plan(self, lab: Lab, names: Sequence[str]) -> None:
+    def plan(self, lab: Lab, shapes: Mapping[str, Shape]) -> None:
+        if any(shape != Shape() for shape in shapes.values()):
+            raise LabError(
+                "engine loopback: all hosts are this machine; they have no disk, memory or image of their own"
+            )
         me = pwd.getpwuid(os.getuid()).pw_name
         hosts = []
-        for number, name in enumerate(names, start=1):
+        for number, name in enumerate(shapes, start=1):
             address = f"127.0.0.{10 + number}"
             port = outside.free_ports(address, FIRST_PORT + number, 1)[0]
             directory = str(home(lab, name) / "actions-runner")

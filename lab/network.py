@@ -93,12 +93,18 @@ def make_namespace(lab: Lab, name: str) -> None:
     run(["unshare", f"--net={file}", "true"])
 
 
+def remove_namespace(lab: Lab, name: str) -> None:
+    run(["umount", str(namespace(lab, name))], check=False)
+    namespace(lab, name).unlink(missing_ok=True)
+
+
 def make_switch(lab: Lab) -> None:
     """The switch, its own address, and the uplink with the address the stand-in listens on."""
     make_namespace(lab, "switch")
     own = [switch_address(lab.subnet), *github_addresses(lab.subnet).values()]
+    # By itself a bridge takes the lowest address of its ports, and another when a port goes: then no host finds it.
     batch = f"""link set lo up
-link add br0 type bridge
+link add br0 address {mac(lab, 1)} type bridge
 {"".join(f"addr add {address}/24 dev br0{chr(10)}" for address in own)}link set br0 up
 link add up0 type veth peer name {uplink(lab)}
 link set up0 master br0 up
@@ -111,14 +117,18 @@ link set up0 master br0 up
     )
 
 
+def mac(lab: Lab, last: int) -> str:
+    """Address on the wire of what has 10.77.N.`last`."""
+    return f"02:4c:41:42:{lab.subnet:02x}:{last:02x}"
+
+
 def make_port(lab: Lab, host: Host) -> None:
     """A host's namespace with `host0` in it, plugged into the switch."""
     make_namespace(lab, host.name)
     port = f"h{host.number}"
     # The address must stay: a re-made host with a new one is unreachable until old ARP entries expire.
-    mac = f"02:4c:41:42:{lab.subnet:02x}:{host.number:02x}"
     run([*inside(lab, "switch"), "ip", "link", "add", port, "type", "veth", "peer", "name", "host0",
-         "address", mac, "netns", str(namespace(lab, host.name))])  # fmt: skip
+         "address", mac(lab, 10 + host.number), "netns", str(namespace(lab, host.name))])  # fmt: skip
     run([*inside(lab, "switch"), "ip", "link", "set", port, "master", "br0", "up"])
     batch = f"""link set lo up
 addr add {host.address}/24 dev host0
@@ -130,8 +140,7 @@ route add default via {NETWORK}.{lab.subnet}.1
 
 def remove_port(lab: Lab, host: Host) -> None:
     run([*inside(lab, "switch"), "ip", "link", "del", f"h{host.number}"], check=False)
-    run(["umount", str(namespace(lab, host.name))], check=False)
-    namespace(lab, host.name).unlink(missing_ok=True)
+    remove_namespace(lab, host.name)
 
 
 def silence(lab: Lab, host: Host, silent: bool) -> None:

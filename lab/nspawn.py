@@ -1,6 +1,6 @@
 """Engine `nspawn`: every host is a Debian with its own systemd, sshd, journald, disk and address.
 
-A host's disk is an overlay: the cached image below, a tmpfs of 512 MiB above. All mounts are below
+A host's disk is an overlay: the cached image below, a tmpfs above (512 MiB unless its shape says otherwise). All mounts are below
 one private tmpfs (`Lab.run_dir`); all processes are in one cgroup of each hierarchy (`rp-ID/HOST`).
 """
 
@@ -8,17 +8,18 @@ import json
 import os
 import subprocess
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lab import certificates, image, leftovers, names, network, tree
+from lab import certificates, distance, image, leftovers, limits, names, network, tree
 from lab.outside import environment, free_ports
 from lab.process import LabError, run, until
-from lab.world import Host, Lab, host_key, write
+from lab.shape import size_bytes
+from lab.world import Host, Lab, Shape, host_key, write
 
-DISK = "512m"
-WORK = "size=128m,nr_inodes=4096,mode=0755,uid=1001,gid=1001"
-"""Mount options of a runner's `_work`: small, so that a fault can fill it at once."""
+WORK = "nr_inodes=4096,mode=0755,uid=1001,gid=1001"
+"""Mount options of a runner's `_work`, beside its size."""
+TUN = Path("/dev/net/tun")
 DIRECTORY = "/opt/actions-runner"
 
 
@@ -27,7 +28,7 @@ class Nspawn:
 
     name = "nspawn"
 
-    def plan(self, lab: Lab, names: Sequence[str]) -> None:
+    def plan(self, lab: Lab, shapes: Mapping[str, Shape]) -> None:
         lab.subnet = network.choose_subnet(lab.id, network.probe_taken())
         lab.address = network.uplink_address(lab.subnet)
         lab.hosts = tuple(
@@ -40,18 +41,19 @@ class Nspawn:
                 "runner",
                 "audit",
                 tree.unit_name(name),
+                shape,
             )
-            for number, name in enumerate(names, start=1)
+            for number, (name, shape) in enumerate(shapes.items(), start=1)
         )
 
     def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:
-        base = image.ensure(say)
+        for variant in sorted({host.shape.image for host in lab.hosts}):
+            image.ensure(say, variant)
         lab.run_dir.mkdir(mode=0o755)
         run(["mount", "-t", "tmpfs", "-o", "mode=0755,size=16m", lab.prefix, str(lab.run_dir)])
         # Other programs' mount namespaces must not keep copies of the lab's mounts.
         run(["mount", "--make-private", str(lab.run_dir)])
         (lab.run_dir / "locks").mkdir()
-        (lab.run_dir / "base").symlink_to(base)
         network.make_switch(lab)
         names.make_zone(lab, network.github_addresses(lab.subnet))
         certificates.make_all(lab)
@@ -68,6 +70,7 @@ class Nspawn:
         leftovers.kill_all(lab, within=host.name)
         for file in nspawn_files(lab, host):
             file.rmdir() if file.is_dir() else file.unlink(missing_ok=True)
+        distance.shorten(lab, host)
         network.remove_port(lab, host)
         leftovers.unmount(lab.run_dir / host.name)
         self.start(lab, host, agent_id)
@@ -76,11 +79,10 @@ class Nspawn:
         place = lab.run_dir / host.name
         for folder in (place, place / "disk", place / "root"):
             folder.mkdir(exist_ok=True)
-        run(["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=0755", lab.prefix, str(place / "disk")])
+        run(["mount", "-t", "tmpfs", "-o", f"size={host.shape.disk},mode=0755", lab.prefix, str(place / "disk")])
         for folder in (place / "disk" / "upper", place / "disk" / "work"):
             folder.mkdir()
-        base = (lab.run_dir / "base").resolve()
-        layers = f"lowerdir={base},upperdir={place}/disk/upper,workdir={place}/disk/work"
+        layers = f"lowerdir={image.tree_of(host.shape.image)},upperdir={place}/disk/upper,workdir={place}/disk/work"
         run(["mount", "-t", "overlay", lab.prefix, "-o", layers, str(place / "root")])
 
     def write_files(self, lab: Lab, host: Host, agent_id: int) -> None:
@@ -108,7 +110,9 @@ class Nspawn:
 
     def boot(self, lab: Lab, host: Host) -> None:
         root = root_of(lab, host)
-        groups = make_groups(lab, host)
+        groups = limits.make_groups(lab, host)
+        if host.shape.memory:
+            limits.limit_memory(lab, host, size_bytes(host.shape.memory))
         status = root.stat()
         device = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
         machine = f"{lab.prefix}-{host.name}"
@@ -116,13 +120,21 @@ class Nspawn:
         notes = [f"/run/systemd/nspawn/locks/inode-{status.st_dev}:{status.st_ino}",
                  f"/run/systemd/nspawn/locks/inode-{device}:{status.st_ino}"]  # fmt: skip
         write(lab.run_dir / "locks" / host.name, json.dumps(notes))
+        # It is the disk's: the same after a reboot, another after a reset.
+        identity = lab.run_dir / host.name / "disk" / "machine-id"
+        if not identity.exists():
+            identity.write_text(uuid.uuid4().hex)
+        machine_id = identity.read_text()
         argv = [
             "systemd-nspawn", "--quiet", f"--directory={root}", "--boot", f"--machine={machine}",
-            f"--hostname={host.name}", f"--uuid={uuid.uuid4().hex}", "--register=no", "--keep-unit",
+            f"--hostname={host.name}", f"--uuid={machine_id}", "--register=no", "--keep-unit",
             f"--network-namespace-path={network.namespace(lab, host.name)}", "--capability=CAP_NET_ADMIN",
             "--system-call-filter=@keyring", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
-            "--console=read-only", f"--tmpfs={DIRECTORY}/_work:{WORK}",
+            "--console=read-only", f"--tmpfs={DIRECTORY}/_work:size={host.shape.work},{WORK}",
         ]  # fmt: skip
+        if host.shape.image:
+            argv.append(f"--tmpfs={image.STORES[host.shape.image]}")
+            argv += [f"--bind={TUN}"] if TUN.exists() else []
         # The shell moves itself into the groups first, so that no moment passes outside them.
         join = 'for group in $1; do echo 0 > "$group/cgroup.procs"; done; shift; exec "$@"'
         surroundings = {**environment(lab), "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
@@ -143,6 +155,9 @@ class Nspawn:
             return lab.ssh(host.name, "true")[0] == 0
 
         until(logged_in, f"{host.name} to answer SSH", 60, 0.1)
+        if host.shape.image:
+            # A container runtime makes control groups of its own.
+            self.administer(lab, host, limits.WRITABLE)
 
     def alive(self, lab: Lab, host: Host) -> bool:
         try:
@@ -221,38 +236,3 @@ def nspawn_files(lab: Lab, host: Host) -> list[Path]:
         f for f in leftovers.nspawn_files(lab)
         if f.name.endswith(f"-{host.name}") or str(f) in (lab.run_dir / "locks" / host.name).read_text()
     ]  # fmt: skip
-
-
-def own_groups() -> list[Path]:
-    """This process's control group in every mounted hierarchy."""
-    # One read: a line-wise reader could be moved while it reads.
-    mine = Path("/proc/self/cgroup").read_text().splitlines()
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    found = []
-    for line in mine:
-        _number, controllers, path = line.split(":", 2)
-        for _device, point, kind, options, *_rest in mounts:
-            wanted = set(controllers.split(",")) if controllers else set()
-            unified = kind == "cgroup2" and not controllers
-            if unified or (kind == "cgroup" and wanted and wanted <= set(options.split(","))):
-                found.append(Path(point) / path.lstrip("/"))
-                break
-    return found
-
-
-def make_groups(lab: Lab, host: Host) -> list[Path]:
-    """`rp-ID/HOST` in every hierarchy: hosts that share one collide in nspawn's `payload` below it."""
-    made = []
-    for parent in own_groups():
-        if not parent.is_dir():
-            continue
-        for group in (parent / lab.prefix, parent / lab.prefix / host.name):
-            group.mkdir(exist_ok=True)
-            for limit in ("cpuset.cpus", "cpuset.mems"):
-                # An empty set of processors accepts no process (version 1).
-                if (group / limit).exists() and not (group / limit).read_text().strip():
-                    value = (group.parent / limit).read_text().strip()
-                    if value:
-                        (group / limit).write_text(value)
-        made.append(parent / lab.prefix / host.name)
-    return made

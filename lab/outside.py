@@ -38,9 +38,12 @@ def start(lab: Lab, name: str, argv: Sequence[str], cwd: Path | None = None) -> 
     return child.pid
 
 
-def start_module(lab: Lab, module: str, arguments: Sequence[str], prefix: Sequence[str] = ()) -> None:
-    """Start a module of the lab, behind `prefix`, and wait for the `listening` line it prints."""
-    name = module.rpartition(".")[2]
+def start_module(lab: Lab, module: str, arguments: Sequence[str], prefix: Sequence[str] = (), called: str = "") -> None:
+    """Start a module of the lab, behind `prefix`, and wait for the `listening` line it prints.
+
+    `stop` and `running` know it by the last part of its name, unless it is `called` otherwise.
+    """
+    name = called or module.rpartition(".")[2]
     pid = start(lab, name, [*prefix, sys.executable, "-u", "-m", module, *arguments])
     log = lab.state / "log" / f"{name}.log"
 

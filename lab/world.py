@@ -55,6 +55,18 @@ def lab_id(root: Path = ROOT) -> str:
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What a host is given. Sizes as mount(8) writes them, such as 512m; `memory` is "" for no limit."""
+
+    disk: str = "512m"
+    work: str = "128m"
+    """The runner's work directory is a file system of its own: small, so that a fault can fill it at once."""
+    memory: str = ""
+    image: str = ""
+    """The image's variant: "", or one of `image.VARIANTS`."""
+
+
+@dataclass(frozen=True)
 class Host:
     """One runner host. `port` is sshd's; `unit` is empty where there is no service."""
 
@@ -66,6 +78,7 @@ class Host:
     user: str
     login: str
     unit: str = ""
+    shape: Shape = Shape()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -206,7 +219,7 @@ def load(root: Path = ROOT) -> Lab | None:
         record = json.loads((root / ".lab" / "lab.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    record["hosts"] = tuple(Host(**h) for h in record["hosts"])
+    record["hosts"] = tuple(Host(**{**h, "shape": Shape(**h["shape"])}) for h in record["hosts"])
     return Lab(root=root, **record)
 
 
