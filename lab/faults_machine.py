@@ -21,7 +21,7 @@ from lab.world import Lab
 
 FAR = 300.0
 """Milliseconds a round trip, as to another continent over a bad path."""
-LOSS = 10.0
+LOSS = 2.0
 
 
 def away(act: Callable[[Lab], None]) -> Callable[[Lab], None]:
@@ -93,6 +93,6 @@ FAULTS: tuple[Fault, ...] = (
           health(PRIMARY, *OFFLINE), NOTHING, NSPAWN, restart_without_runner, start_runner, PRIMARY),
     Fault("far-away", "The primary is at the other end of the world: a round trip takes 300 ms.",
           NOTHING, NOTHING, NSPAWN, far(FAR, 0), far(0, 0), PRIMARY),
-    Fault("packets-lost", "Every tenth packet to and from the primary is lost.",
+    Fault("packets-lost", "One packet in fifty to and from the primary is lost.",
           NOTHING, NOTHING, NSPAWN, far(0, LOSS), far(0, 0), PRIMARY),
 )  # fmt: skip

@@ -2,12 +2,13 @@
 
     python -m lab.wire --delay MS --loss PERCENT ONE OTHER
 
-`--delay` is for each direction. Losses are spread evenly and not drawn: of 100 frames exactly PERCENT are lost, so that
-two runs meet the same. It is what `tc … netem` does, for kernels without it.
+`--delay` is for each direction; losses are drawn, since a regular pattern can strike every repetition of one packet.
+It is what `tc … netem` does, for kernels without it.
 """
 
 import argparse
 import queue
+import random
 import socket
 import sys
 import threading
@@ -19,21 +20,6 @@ PACKET_VNET_HDR = 15
 PACKET_IGNORE_OUTGOING = 23
 LARGEST = 1 << 17
 """More than the largest frame before segmentation, 64 KiB."""
-
-
-class Losses:
-    """Says of each frame in turn whether it is lost."""
-
-    def __init__(self, percent: float) -> None:
-        self._percent = percent
-        self._due = 0.0
-
-    def next(self) -> bool:
-        self._due += self._percent
-        if self._due < 100:
-            return False
-        self._due -= 100
-        return True
 
 
 def opened(interface: str) -> socket.socket:
@@ -48,8 +34,9 @@ def opened(interface: str) -> socket.socket:
     return found
 
 
-def carry(source: socket.socket, target: socket.socket, delay: float, losses: Losses) -> None:
-    """Start the two threads of one direction."""
+def carry(source: socket.socket, target: socket.socket, delay: float, loss: float) -> None:
+    """Start the two threads of one direction: `delay` in seconds, `loss` in per cent."""
+    dice = random.Random(472)
     waiting: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
 
     def read() -> None:
@@ -60,7 +47,7 @@ def carry(source: socket.socket, target: socket.socket, delay: float, losses: Lo
                 # The interface is down for the moment.
                 time.sleep(0.05)
                 continue
-            if not losses.next():
+            if dice.random() * 100 >= loss:
                 waiting.put((time.monotonic() + delay, frame))
 
     def send() -> None:
@@ -84,8 +71,8 @@ def main() -> int:
     parser.add_argument("interfaces", nargs=2, metavar="INTERFACE")
     given = parser.parse_args()
     one, other = (opened(name) for name in given.interfaces)
-    carry(one, other, given.delay / 1000, Losses(given.loss))
-    carry(other, one, given.delay / 1000, Losses(given.loss))
+    carry(one, other, given.delay / 1000, given.loss)
+    carry(other, one, given.delay / 1000, given.loss)
     print(f"listening {' '.join(given.interfaces)}", flush=True)
     threading.Event().wait()
     return 0
