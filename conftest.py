@@ -1,8 +1,8 @@
 """The table of contents."""
 
 pytest_plugins = [
+    "fixtures.early",  # --only-hosts, and the connections that open meanwhile
     "fixtures.gate",  # reads the call, looks, gives the verdict
-    "fixtures.early",  # connections that open meanwhile; --only-hosts
     "fixtures.checkout",  # --workflows DIR: the files of a checkout instead of a look (after the gate, so that it configures first)
     "fixtures.given",  # facts by argument name
     "fixtures.hosts",  # testinfra's `host`, for checks/site/
