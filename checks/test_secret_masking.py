@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from checks.guarantees import SECRET_MASKING, verifies
 from fixtures.facts import discreet, doors
+from fixtures.facts.audited import Audited
 from fixtures.facts.context import Context, Limits, Runner
 from fixtures.facts.environment import Environment, SecretNames
 from fixtures.facts.finding import settled, told
@@ -136,6 +137,18 @@ def test_forks_kept_out(world: Context, workflows: Workflows, approved: tuple[Ru
         raise NotApplicable("no runner is approved")
     found = settled(doors.forks(workflows, world, approved))
     assert not found, told(found)
+
+
+@verifies(
+    SECRET_MASKING,
+    "workflows-audited",
+    severity="warns",
+    when="nightly",
+    remedy=".venv/bin/zizmor --offline --persona auditor .github/workflows",
+)
+def test_workflows_audited(world: Context, audit: Audited) -> None:
+    """zizmor finds nothing of weight in the workflow files of production."""
+    assert not audit.findings, told(audit.findings)
 
 
 @verifies(

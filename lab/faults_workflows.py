@@ -45,6 +45,11 @@ FAULTS = (
         "secret-masking/workflows-discreet",
     ),
     world(
+        "message-in-script",
+        "The deploy writes the commit's message into a script: whoever may push names what it runs.",
+        "secret-masking/workflows-audited",
+    ),
+    world(
         "fork-on-production",
         "The tests of pull requests run on production's runners.",
         "secret-masking/forks-kept-out",
@@ -57,6 +62,7 @@ FAULTS = (
         "token-wide",
         "The token of every job of the deploy workflow may write everything.",
         "secret-masking/token-least",
+        "secret-masking/workflows-audited",
     ),
     world(
         "file-rejected",

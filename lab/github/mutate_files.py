@@ -68,6 +68,9 @@ MUTATIONS: dict[str, Mutation] = {
         r'run: scripts/release.sh deploy "\$GITHUB_SHA"',
         'run: scripts/release.sh deploy --key "${{ secrets.DEPLOY_KEY }}"',
     ),
+    "message-in-script": changes(
+        DEPLOY, r"run: make build", "run: make build NOTE='${{ github.event.head_commit.message }}'"
+    ),
     "fork-on-production": changes(CI, r"runs-on: \[self-hosted, build\]", "runs-on: [self-hosted, production]"),
     "token-wide": changes(DEPLOY, r"\npermissions:\n  contents: read\n", "\npermissions: write-all\n"),
     "file-rejected": changes(CI, r"    timeout-minutes: 15\n", "    timeout-minutes: 15\n    needs: build\n"),

@@ -12,6 +12,7 @@ import pytest
 from checks import test_failover, test_rollback, test_secret_masking, test_serialization
 from fixtures import context
 from fixtures import workflows as reader
+from fixtures.audit import audited
 from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.facts.workflows import Workflows
 from lab import faults_workflows
@@ -48,6 +49,7 @@ def outcomes(name: str) -> dict[str, str]:
     found = {}
     for check, judge in CHECKS.items():
         given: dict[str, Any] = {"world": WORLD, "workflows": files, "today": date(2026, 11, 24)}
+        given["audit"] = audited(files, WORLD)
         given |= {"approved": WORLD.approved(date(2026, 11, 24)), "production_jobs": files.production(WORLD)}
         wanted = inspect.signature(judge).parameters
         if not set(wanted) <= given.keys():
