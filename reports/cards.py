@@ -20,6 +20,11 @@ def plain(text: str) -> str:
     return CONTROL.sub(lambda m: f"\\x{ord(m[0]):02x}" if ord(m[0]) < 256 else f"\\u{ord(m[0]):04x}", text)
 
 
+def one_line(text: str) -> str:
+    """The same where a line's end would mean something."""
+    return plain(" ".join(text.split()))
+
+
 # What usually breaks with another check on the same runner, and is mended with it: the effect, and its causes by likelihood.
 COMES_WITH = {
     "runner-health/listener-alive": ("runner-health/service-running",),

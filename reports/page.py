@@ -29,7 +29,7 @@ from pytest_html.selfcontained_report import SelfContainedReport
 from fixtures.gate import Gate, gate_of
 from fixtures.secrets import Redactor, Secret
 from fixtures.verdict import Judgement
-from reports.cards import MARKS, plain
+from reports.cards import MARKS, one_line, plain
 from reports.machines import trends_of
 from reports.place import place_of, write
 from reports.told import told
@@ -72,7 +72,7 @@ def _ours(text: str) -> Markup:
 
 def short(line: str, more: str) -> str:
     """A page for a run that has no verdict, or not yet."""
-    title = escape(plain(" ".join(line.split())))
+    title = escape(one_line(line))
     style = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}h1{font-size:1.3rem}"
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"><title>{title}</title><style>{style}</style>'
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body><main><h1>{title}</h1><p>{escape(plain(more))}</p></main></body></html>\n'

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fixtures.verdict import Verdict
-from reports.cards import Card, cards, names, notes, plain, some
+from reports.cards import Card, cards, names, notes, one_line, plain, some
 from reports.history import Trends
 
 NAME = "summary.md"
@@ -42,7 +42,7 @@ def text(told: Mapping[str, Any], world: Any, verdict: Verdict, trends: Trends, 
 
 def code(value: str) -> str:
     """A code span, of one line, in which nothing acts. In a table too: a bar would end the cell."""
-    line = " ".join(plain(value).split()) or " "
+    line = one_line(value) or " "
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|")
@@ -97,7 +97,7 @@ def _card(card: Card, trends: Trends) -> str:
         slugs = ", ".join(f.check.id.split("/")[1] for f in card.folded)
         rows += [f"So {len(card.folded)} more checks of {code(j.runner)} could not be judged: {slugs}.", ""]
     if j.try_:
-        rows += ["Try:", "", block(" ".join(j.try_.split()))]
+        rows += ["Try:", "", block(one_line(j.try_))]
     rows += [f"Why: `{card.page}`", ""]
     return "\n".join(rows) + "\n"
 

@@ -12,9 +12,11 @@ from _pytest.terminal import TerminalReporter
 from _pytest.timing import Instant
 
 from fixtures.gate import Gate, gate_of
+from fixtures.look import Waiting
 from fixtures.verdict import Verdict
 from reports.annotations import Quiet, annotated
-from reports.cards import MARKS, Card, cards, lines, names, notes, plain, some
+from reports.cards import MARKS, Card, cards, lines, names, notes, one_line, plain, some
+from reports.live import Live
 from reports.machines import trends_of
 
 COLOURS = {"√": "green", "×": "red", "?": "yellow", "!": "red", "~": "yellow"}
@@ -36,6 +38,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         super().__init__(config)
         self.gate = gate
         self.quiet = Quiet(os.environ, self.write_line)
+        self.live = Live(self._tw, self.isatty() and self.hasmarkup)
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
@@ -60,11 +63,16 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         if session.config.option.collectonly:
             self._printcollecteditems(session.items)
 
+    def pytest_preflight_waiting(self, config: pytest.Config, waiting: Waiting) -> None:
+        if self.verbosity >= 0:
+            self.live.show(waiting)
+
     def pytest_preflight_progress(self, config: pytest.Config, line: str) -> None:
         if self.verbosity >= 0:
             self.write_line(plain(line))
 
     def pytest_preflight_seen(self, config: pytest.Config, summary: str) -> None:
+        self.live.clear()
         if self.verbosity >= 0:
             self.write_line(plain(summary))
 
@@ -119,7 +127,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             self.write(f"{line.mark} ", **{COLOURS.get(line.mark, "white"): True})
             self.write_line(f"{line.guarantee:<15} {line.held:>2} of {line.of:<2}  {line.promise}")
         for note in notes(verdict.judgements, self.gate.call.world):
-            self.write_line(plain(f"- {_one_line(note)}"))
+            self.write_line(one_line(f"- {note}"))
         if mended := trends_of(self.config).mended:
             self.write_line(plain(f"- mended since it was last judged: {some(mended)}"))
         if self.verbosity > 0:
@@ -133,7 +141,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
     def every(self, verdict: Verdict) -> None:
         self.write_line("")
         for j in verdict.judgements:
-            saw = f": {_one_line(j.saw)}" if j.saw else ""
+            saw = f": {one_line(j.saw)}" if j.saw else ""
             self.write_line(plain(f"  {MARKS[j.outcome]} {j.name} {j.outcome}{saw}"))
 
     def card(self, card: Card) -> None:
@@ -159,7 +167,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         self._part("why", card.page)
         if j.try_:
             # Never wrapped: it is there to be pasted.
-            self.write_line(plain(f"    {'try':<8}{_one_line(j.try_)}"))
+            self.write_line(plain(f"    {'try':<8}{one_line(j.try_)}"))
 
     def _part(self, name: str, text: str) -> None:
         """Sentences are wrapped; rows that begin with a space are somebody's file, and stay as they stand there."""
@@ -169,7 +177,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             if row.startswith(" "):
                 wrapped.append(row.rstrip())
             else:
-                wrapped += textwrap.wrap(_one_line(row), width, break_on_hyphens=False)
+                wrapped += textwrap.wrap(one_line(row), width, break_on_hyphens=False)
         wrapped = wrapped or [""]
         self.write_line(f"    {name:<8}{wrapped[0]}")
         for rest in wrapped[1:]:
@@ -179,7 +187,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         if verdict.code == 5:
             self.write_line(plain(self._nothing()))
         colour = COLOURS.get(verdict.line[:1], "white") if verdict.word != "part" else "white"
-        self.write_line(plain(_one_line(verdict.line)), bold=True, **{colour: True})
+        self.write_line(one_line(verdict.line), bold=True, **{colour: True})
 
     def _nothing(self) -> str:
         option = self.config.option
@@ -187,7 +195,3 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             f"{flag} {value!r}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value
         )
         return f"{asked or 'this call'} selects none of {self.gate.total} checks; `pytest --co -q` lists them"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

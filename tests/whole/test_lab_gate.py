@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
+import shutil
+import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from tests.whole.conftest import ROOT, Checkout
+from tests.whole.conftest import ROOT, Checkout, Ran
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 SCHEMA = json.loads((ROOT / "reports" / "verdict.schema.json").read_text())
@@ -113,6 +117,85 @@ def test_what_was_planted_is_nowhere_in_the_reports(lab: Checkout) -> None:
 
 
 def test_the_junit_file_names_the_checks(lab: Checkout) -> None:
+    """It is always written, and where else it is asked for."""
     lab.gate("--junitxml", "junit.xml", code=0)
-    junit = (lab.root / "junit.xml").read_text()
-    assert 'name="check" value="runner-health/reachable"' in junit and 'name="runner" value="prod-runner-02"' in junit
+    assert 'classname="runner-health" name="reachable[prod-runner-02]"' in (lab.root / "junit.xml").read_text()
+    lab.gate(code=0)
+    assert 'classname="failover" name="strangers-excluded"' in (lab.root / "reports/latest/junit.xml").read_text()
+
+
+def cards(ran: Ran) -> str:
+    """From the first card to the verdict."""
+    return ran.out[ran.out.index("\n× ", ran.out.index("serialization")) :].rpartition("\n")[0].rpartition("\n")[0]
+
+
+def test_a_replay_elsewhere_says_the_same_cards_and_is_no_clearance(healed: Checkout, tmp_path: Path) -> None:
+    """On another machine, without network: a copy of what was seen is all that is needed."""
+    healed.gate(profile="nightly", code=0)
+    healed.lab("break", "disk-full-work")
+    healed.lab("break", "lock-renamed")
+    live = healed.gate(profile="nightly", code=1)
+    assert "disk-room[prod-runner-01], broken, blocks, new" in live.out
+    shutil.copytree(healed.root / "reports/latest/seen", tmp_path / "seen")
+    again = healed.run(
+        [
+            "unshare",
+            "--net",
+            sys.executable,
+            "-m",
+            "pytest",
+            "--profile=nightly",
+            f"--seen={tmp_path / 'seen'}",
+            f"--reports={tmp_path / 'out'}",
+        ]
+        if os.geteuid() == 0
+        else [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--profile=nightly",
+            f"--seen={tmp_path / 'seen'}",
+            f"--reports={tmp_path / 'out'}",
+        ],
+        code=1,
+    )
+    assert cards(again).replace(str(tmp_path), "") == cards(live)
+    verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    assert (verdict["verdict"], verdict["runner"], verdict["runs-on"]) == ("replay", "", [])
+    assert outcomes(verdict) == outcomes(live.verdict)
+    assert not (tmp_path / "out" / "metrics.prom").exists()
+
+
+def test_a_run_is_packed_for_an_incident_unless_it_holds_a_secret(lab: Checkout) -> None:
+    lab.gate(code=0)
+    bundle = [sys.executable, "-m", "reports.bundle"]
+    archive = Path(lab.run(bundle).out.partition(":")[0])
+    with tarfile.open(archive) as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+    assert {
+        "report.html",
+        "verdict.json",
+        "summary.md",
+        "metrics.prom",
+        "junit.xml",
+        "seen/meta.json",
+        "seen/github.json",
+    } <= names
+    assert lab.run(bundle).out
+    archive.unlink()
+    with (lab.root / "reports/latest/summary.md").open("a", encoding="utf-8") as file:
+        file.write(f"\nthe token is {lab.token}\n")
+    refused = lab.run(bundle, code=1).out
+    assert "summary.md:" in refused and lab.token not in refused
+    assert not archive.exists()
+
+
+def test_two_runs_at_once_write_to_two_places(lab: Checkout) -> None:
+    held = (lab.root / "reports/latest/.lock").open("a")
+    with held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ran = lab.gate(code=0)
+    assert "another run is at reports/latest" in ran.out
+    (beside,) = (lab.root / "reports").glob("latest-*/verdict.json")
+    assert json.loads(beside.read_text())["verdict"] == "deploy"
+    shutil.rmtree(beside.parent)
