@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from fixtures.context import MAX_WAIVER
 from fixtures.facts.hostfacts import HOST_FACTS
 from fixtures.facts.seen import HostSeen, NotApplicable, Unseen
 from fixtures.gate import Gate
@@ -108,6 +109,7 @@ def told(gate: Gate, verdict: Verdict, root: Path, trends: Trends) -> dict[str, 
         "waivers": [(w, any(j.waiver == w for j in verdict.judgements)) for w in world.waivers if w.until >= today],
         "notes": notes(verdict.judgements, world),
         "trends": trends,
+        "latest": gate.now.date() + MAX_WAIVER,
         "names": names,
         "some": some,
         "anchor": anchor,
