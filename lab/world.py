@@ -214,13 +214,16 @@ class Lab:
 
 
 def load(root: Path = ROOT) -> Lab | None:
-    """The lab that this checkout remembers; None when it remembers none."""
+    """The lab that this checkout remembers; None when it remembers none, or what another version of the lab wrote.
+
+    What such a lab left is found by its id all the same.
+    """
     try:
         record = json.loads((root / ".lab" / "lab.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        record["hosts"] = tuple(Host(**{**h, "shape": Shape(**h["shape"])}) for h in record["hosts"])
+        return Lab(root=root, **record)
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         return None
-    record["hosts"] = tuple(Host(**{**h, "shape": Shape(**h["shape"])}) for h in record["hosts"])
-    return Lab(root=root, **record)
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:

@@ -123,6 +123,20 @@ class TestFiles:
         lab.save()
         assert world.load(tmp_path) == lab
 
+    @pytest.mark.parametrize(
+        "record",
+        [
+            '{"engine": "nspawn", "hosts": [{"name": "prod-runner-01"}]}',
+            '{"engine": "nspawn", "hosts": [], "of": 1}',
+            "{}",
+            "{",
+        ],
+    )
+    def test_what_another_version_remembered_is_no_lab(self, tmp_path: Path, record: str) -> None:
+        (tmp_path / ".lab").mkdir()
+        (tmp_path / ".lab" / "lab.json").write_text(record)
+        assert world.load(tmp_path) is None
+
     def test_only_one_changes_a_lab(self, tmp_path: Path) -> None:
         with world.locked(tmp_path), pytest.raises(LabError, match="another lab command"), world.locked(tmp_path):
             pass
