@@ -125,7 +125,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             self.write_line("")
         for line in lines(verdict.judgements):
             self.write(f"{line.mark} ", **{COLOURS.get(line.mark, "white"): True})
-            self.write_line(f"{line.guarantee:<15} {line.held:>2} of {line.of:<2}  {line.promise}")
+            self.write_line(self._fitting(f"{line.guarantee:<15} {line.held:>2} of {line.of:<2}  {line.promise}"))
         for note in notes(verdict.judgements, self.gate.call.world):
             self.write_line(one_line(f"- {note}"))
         if mended := trends_of(self.config).mended:
@@ -169,9 +169,14 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             # Never wrapped: it is there to be pasted.
             self.write_line(plain(f"    {'try':<8}{one_line(j.try_)}"))
 
+    def _fitting(self, row: str) -> str:
+        """A row beside its mark; on a screen it is cut where the screen ends, in a log it is whole."""
+        room = self._tw.fullwidth - 3
+        return row if not self.isatty() or len(row) <= room else f"{row[: room - 1]}…"
+
     def _part(self, name: str, text: str) -> None:
         """Sentences are wrapped; rows that begin with a space are somebody's file, and stay as they stand there."""
-        width = max(50, min(110, self._tw.fullwidth)) - 12
+        width = max(34, min(110, self._tw.fullwidth)) - 12
         wrapped: list[str] = []
         for row in plain(text).splitlines() or [""]:
             if row.startswith(" "):
