@@ -160,6 +160,16 @@ WORLD = (
     world("admins-bypass", "Administrators may bypass the environment's rules.", "secret-masking/environment-guarded"),
     world("branch-policy-none", "Any branch may deploy to production.", "secret-masking/environment-guarded"),
     world(
+        "branch-policy-star",
+        "The environment admits branches by the pattern *: whoever may push may deploy.",
+        "secret-masking/environment-guarded",
+    ),
+    world(
+        "branch-policy-unprotected",
+        "The environment admits release/*, and nothing protects such branches.",
+        "secret-masking/environment-guarded",
+    ),
+    world(
         "branch-policy-protected-but-none-protected",
         "Only protected branches may deploy, and none is protected, so all of them may.",
         "secret-masking/environment-guarded",
@@ -223,6 +233,57 @@ WAYS = (
     way("token-revoked", "The gate's token was revoked (401).", EVERYTHING, kind="token-revoked"),
     way("rate-limit-used-up", "The hour's requests are used up.", EVERYTHING, kind="primary-exhausted"),
     way("proxy-page", "Something between answers with an HTML page.", EVERYTHING, kind="html"),
+    way("api-resets", "Every connection to GitHub breaks in the middle of the answer.", EVERYTHING, kind="reset"),
+    way("api-truncates", "Every answer of GitHub breaks off half-way.", EVERYTHING, kind="truncated"),
+    way("too-many-requests", "GitHub answers 429 and does not say for how long.", EVERYTHING, kind="rate-limited"),
+    way("secondary-limit", "GitHub's secondary limit is in force (403).", EVERYTHING, kind="secondary-limit"),
+    way(
+        "portal-answers", "A portal answers everything, with JSON under another name.", EVERYTHING, kind="content-type"
+    ),
+    way("api-moved", "The repository was renamed: GitHub sends us elsewhere.", EVERYTHING, kind="moved"),
+    way(
+        "version-refused", "GitHub does not serve this version of the API any more.", EVERYTHING, kind="refused-version"
+    ),
+    Fault(
+        "github-clock-ahead",
+        "GitHub's clock is an hour ahead of both runners', or they are an hour behind.",
+        CLOCK,
+        frozenset(),
+        BOTH,
+        posted("github-clock-ahead", {"kind": "clock", "seconds": 3600}),
+        deleted("github-clock-ahead"),
+    ),
+    way(
+        "environments-cut",
+        "The list of environments comes without its rows, under their true count.",
+        GUARDED,
+        kind="short",
+        endpoint=r"/environments(\?|$)",
+    ),
+    way(
+        "runners-kept-by-a-proxy",
+        "A proxy gives the list of runners as it was ten minutes ago.",
+        REGISTRATIONS,
+        kind="clock",
+        seconds=-600,
+        endpoint="/orgs/[^/]+/actions/runners",
+    ),
+    way(
+        "administration-masked",
+        "The token may not list the repository's runners any more, and GitHub says that there is nothing (404).",
+        REGISTRATIONS,
+        kind="permission-lost",
+        permission="administration",
+        mask=True,
+    ),
+    way(
+        "actions-masked",
+        "The token may not read Actions any more, and GitHub says that there is nothing (404).",
+        FILES | GUARDED | {"rollback/artifact-kept"},
+        kind="permission-lost",
+        permission="actions",
+        mask=True,
+    ),
     way(
         "permission-administration-lost",
         "The token may not list the repository's runners any more.",

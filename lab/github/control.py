@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from lab.github import runnerdoor
+from lab.github import runnerdoor, tokens
 from lab.github.hub import Hub
 
 Reply = tuple[int, Any]
@@ -60,6 +60,10 @@ def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -
             return 201, {"id": hub.register(body).id}
         case "DELETE", ["runners", name]:
             return (200, {}) if hub.unregister(name) else (404, {"message": f"no runner {name} is registered"})
+        case "POST", ["tokens"]:
+            token, grant = tokens.parse(body)
+            hub.tokens[token] = grant
+            return 201, {"permissions": dict(grant.permissions)}
         case _, ["jobs", *which]:
             return _jobs(hub, method, which, body)
     return 404, {"message": "no such order"}

@@ -21,6 +21,7 @@ from lab.github.world import (
     Group,
     Named,
     Release,
+    Ruleset,
     Runner,
     Workflow,
     World,
@@ -92,6 +93,10 @@ def _settings(world: World) -> None:
         production.secrets[secret.name] = secret
     production.variables["WIDGETS_ROOT"] = named("WIDGETS_ROOT", 300, "/srv/widgets")
     world.environments = [production]
+    world.rulesets = [
+        Ruleset(4_400_001, "history stays", ("~DEFAULT_BRANCH",), ("deletion", "non_fast_forward")),
+        Ruleset(4_400_002, "who releases", ("refs/tags/v*",), ("creation", "update"), "tag"),
+    ]
     world.token_ends = world.now + timedelta(days=60)
     world.org_variables["COMPANY"] = named("COMPANY", 500, "acme")
     world.secrets["CODECOV_TOKEN"] = named("CODECOV_TOKEN", 60)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.github import mutate, mutate_files, mutate_history, transport
+from lab.github import mutate, mutate_files, mutate_history, tokens, transport
 from lab.github.endpoints_repo import ROUTES
 from lab.github.history import DEFAULT_GROUP, build, repository_files
 from lab.github.jobs import Jobs
 from lab.github.router import Router
+from lab.github.tokens import Grant
 from lab.github.transport import TransportFault
 from lab.github.world import ONLINE_SECONDS, Runner, World, iso
 
@@ -43,6 +44,8 @@ class Hub:
         self.transport_faults: dict[str, TransportFault] = {}
         self._flips: dict[tuple[str, str], int] = {}
         self.jobs = Jobs()
+        self.tokens: dict[str, Grant] = {}
+        """Further tokens, by their word."""
         self.used = 0
         self.window = int(time.time()) + 3600
         self.lay()
@@ -59,6 +62,10 @@ class Hub:
             if runner is not None and version:
                 runner.version = version
         self.jobs.into(self.world)
+
+    def main_grant(self) -> Grant:
+        """Of the lab's own token, which reads everything; its end and its scopes are the world's."""
+        return replace(tokens.MAIN, ends=self.world.token_ends, scopes=self.world.token_scopes)
 
     def registered(self, name: str) -> bool:
         """Whether a runner of that name may have a session. A fault that hides it from the lists leaves it its session."""

@@ -124,6 +124,16 @@ def branch_policy_none(world: World) -> None:
     _production(world).protected_branches = None
 
 
+def branch_policy_star(world: World) -> None:
+    _production(world).protected_branches = False
+    _production(world).branch_names = ["main", "*"]
+
+
+def branch_policy_unprotected(world: World) -> None:
+    _production(world).protected_branches = False
+    _production(world).branch_names = ["main", "release/*"]
+
+
 def none_protected(world: World) -> None:
     for branch in world.branches:
         branch.protected = False
@@ -263,6 +273,8 @@ MUTATIONS: dict[str, Mutation] = {
     "self-review-allowed": self_review_allowed,
     "admins-bypass": admins_bypass,
     "branch-policy-none": branch_policy_none,
+    "branch-policy-star": branch_policy_star,
+    "branch-policy-unprotected": branch_policy_unprotected,
     "branch-policy-protected-but-none-protected": none_protected,
     "lock-renamed": lock_renamed,
     "second-workflow-no-lock": second_workflow,

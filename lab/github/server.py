@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -22,11 +22,10 @@ from lab.github import doors, transport
 from lab.github.control import control
 from lab.github.hub import Hub
 from lab.github.router import Ask, Refused, by_name, not_found
+from lab.github.tokens import Grant
 from lab.github.transport import TransportFault, Wire
-from lab.github.world import MAIN_TOKEN_PERMISSIONS
 
 VERSIONS = ("2022-11-28", "2026-03-10")
-LACKING = "Resource not accessible by personal access token"
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,16 @@ class Handler(BaseHTTPRequestHandler):
             wire = self._wire(method, path, url.query, faults)
         self._send(wire, head)
 
+    grant: Grant | None = None
+    """Of the token that asks."""
+    ahead = 0.0
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(time.time() + self.ahead if timestamp is None else timestamp)
+
     def _wire(self, method: str, path: str, query: str, faults: list[TransportFault]) -> Wire:
         hub = self.server.hub
+        self.grant = None
         for fault in faults:
             changed = transport.replaced(fault)
             if changed is not None:
@@ -128,13 +135,13 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if version not in VERSIONS:
                 raise Refused(410, f"The API version {version} is not supported.")
-            self._admit()
+            self.grant = grant = self._admit()
             found = hub.router.find(method, path)
             if found is None:
                 raise not_found()
             if found.route.needs:
                 extra["X-Accepted-GitHub-Permissions"] = f"{found.route.needs}={found.route.level}"
-                self._permit(found.route.needs, found.route.level, path, faults)
+                self._permit(grant, found.route.needs, found.route.level, path, faults)
             free = path == "/rate_limit"
             if not free and not rate["remaining"]:
                 raise Refused(403, "API rate limit exceeded for user ID 1.")
@@ -154,24 +161,22 @@ class Handler(BaseHTTPRequestHandler):
         except Refused as refused:
             if refused.status not in (401, 410):
                 rate = hub.rate(1)
-            return self._seal(refused.status, refused.body, extra | refused.headers, rate)
+            return self._seal(refused.status, refused.body, extra | refused.headers, rate, faults=faults)
 
-    def _admit(self) -> None:
+    def _admit(self) -> Grant:
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
-        if scheme.casefold() not in ("bearer", "token") or not hmac.compare_digest(
-            token.strip().encode(), self.server.keys.token.encode()
-        ):
-            raise Refused(401, "Bad credentials")
+        if scheme.casefold() in ("bearer", "token"):
+            known = {self.server.keys.token: self.server.hub.main_grant(), **self.server.hub.tokens}
+            for word, grant in known.items():
+                if hmac.compare_digest(token.strip().encode(), word.encode()):
+                    return grant
+        raise Refused(401, "Bad credentials")
 
-    def _permit(self, needs: str, level: str, path: str, faults: list[TransportFault]) -> None:
-        """Without `metadata` a private repository is not there at all, whatever else the token may read."""
+    def _permit(self, grant: Grant, needs: str, level: str, path: str, faults: list[TransportFault]) -> None:
         lost = {str(fault.more["permission"]): fault for fault in faults if fault.kind == "permission-lost"}
-        if path.startswith("/repos/") and "metadata" in lost:
-            raise not_found()
-        if needs in lost and lost[needs].more.get("mask"):
-            raise not_found()
-        if needs in lost or level != "read" or needs not in MAIN_TOKEN_PERMISSIONS:
-            raise Refused(403, LACKING)
+        left = {name: level for name, level in grant.permissions.items() if name not in lost}
+        mask = grant.mask or (needs in lost and bool(lost[needs].more.get("mask")))
+        replace(grant, permissions=left, mask=mask).require(needs, level, path)
 
     def _seal(
         self,
@@ -184,6 +189,7 @@ class Handler(BaseHTTPRequestHandler):
     ) -> Wire:
         """The bytes, with an ETag, what is left of the rate limit, and 304 for what the client already holds."""
         cut = next((fault.kind for fault in faults if fault.kind in ("reset", "truncated")), "")
+        spoilt = [fault for fault in faults if fault.kind in transport.SPOILS]
         data = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         headers = {
             "Content-Type": "application/json; charset=utf-8",
@@ -195,20 +201,23 @@ class Handler(BaseHTTPRequestHandler):
         if status == 200 and not isinstance(body, bytes):
             tag = f'W/"{hashlib.sha256(data).hexdigest()}"'
             headers["ETag"] = tag
-            # A cut needs a body: a client that holds the answer already would not notice it on a 304.
-            if not cut and _matches(self.headers.get("If-None-Match", ""), tag):
+            # A fault needs a body: a client that holds the answer already would not notice it on a 304.
+            if not cut and not spoilt and _matches(self.headers.get("If-None-Match", ""), tag):
                 status, data, free = 304, b"", True
             rate = rate if free else self.server.hub.rate(1)
         headers |= {f"x-ratelimit-{name}": str(number) for name, number in rate.items()}
         headers["x-ratelimit-resource"] = "core"
-        world = self.server.hub.world
-        if status != 401 and world.token_ends is not None:
-            headers["GitHub-Authentication-Token-Expiration"] = f"{world.token_ends:%Y-%m-%d %H:%M:%S} UTC"
-        if status != 401 and world.token_scopes is not None:
-            headers["X-OAuth-Scopes"] = world.token_scopes
-        return Wire(status, data, headers | dict(extra), cut)
+        if status != 401 and self.grant is not None and self.grant.ends is not None:
+            headers["GitHub-Authentication-Token-Expiration"] = f"{self.grant.ends:%Y-%m-%d %H:%M:%S} UTC"
+        if status != 401 and self.grant is not None and self.grant.scopes is not None:
+            headers["X-OAuth-Scopes"] = self.grant.scopes
+        wire = Wire(status, data, headers | dict(extra), cut)
+        for fault in spoilt:
+            transport.spoil(fault, wire)
+        return wire
 
     def _send(self, wire: Wire, head: bool) -> None:
+        self.ahead = wire.ahead
         self.send_response(wire.status)
         for name, text in wire.headers.items():
             if wire.status != 304 or name != "Content-Type":

@@ -6,6 +6,7 @@ name (so that a `Link` into `/repositories/{id}/…` meets it too), and `times`,
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -32,6 +33,11 @@ KINDS = {
     "wrong-shape": "200 with JSON of another shape",
     "empty-body": "200 with no body",
     "huge": "200 with a JSON string of 50 MB",
+    "moved": "301 to another address, as after a rename",
+    "content-type": "the true answer under the name of `type` (text/html)",
+    "no-link": "the true answer without Link, as a proxy leaves it that does not know the header",
+    "short": "half of a list's rows, with the true count beside them",
+    "clock": "`Date` is `seconds` ahead (or, below 0, behind)",
     "refused-version": "410, as for an API version that is not served any more",
 }
 
@@ -76,6 +82,8 @@ class Wire:
     headers: dict[str, str]
     cut: str = ""
     """`reset` or `truncated`: half of the body goes out, and no more."""
+    ahead: float = 0.0
+    """How many seconds its `Date` is ahead."""
 
 
 def error(status: int, message: str) -> tuple[int, dict[str, str]]:
@@ -104,6 +112,9 @@ def replaced(fault: TransportFault) -> tuple[int, Any, dict[str, str]] | None:
             return (*error(401, "Bad credentials"), headers)
         case "refused-version":
             return (*error(410, "This version of the API is no longer supported."), headers)
+        case "moved":
+            there = {"Location": str(more.get("to", "https://api.github.com/repositories/1"))}
+            return (*error(301, "Moved Permanently"), headers | there)
         case "html":
             return 200, UNICORN, headers | {"Content-Type": "text/html; charset=utf-8"}
         case "wrong-shape":
@@ -113,3 +124,28 @@ def replaced(fault: TransportFault) -> tuple[int, Any, dict[str, str]] | None:
         case "huge":
             return 200, b'"' + b"x" * HUGE_BYTES + b'"', headers
     return None
+
+
+SPOILS = frozenset({"content-type", "no-link", "short", "clock"})
+
+
+def spoil(fault: TransportFault, wire: Wire) -> None:
+    """Changes the true answer as the fault says."""
+    match fault.kind:
+        case "content-type":
+            wire.headers["Content-Type"] = str(fault.more.get("type", "text/html; charset=utf-8"))
+        case "no-link":
+            wire.headers.pop("Link", None)
+        case "clock":
+            wire.ahead = float(fault.more.get("seconds", 3600))
+        case "short" if wire.status == 200:
+            # Nobody may keep half a list under the name of the whole.
+            for name in ("Link", "ETag"):
+                wire.headers.pop(name, None)
+            wire.body = json.dumps(_halved(json.loads(wire.body))).encode()
+
+
+def _halved(body: Any) -> Any:
+    if isinstance(body, dict):
+        return {key: _halved(value) if isinstance(value, list) else value for key, value in body.items()}
+    return body[: len(body) // 2] if isinstance(body, list) else body

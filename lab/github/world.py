@@ -207,6 +207,18 @@ class Branch:
 
 
 @dataclass
+class Ruleset:
+    """`include` are full refs with wildcards, `~ALL` or `~DEFAULT_BRANCH`; `rules` the types of its rules."""
+
+    id: int
+    name: str
+    include: tuple[str, ...]
+    rules: tuple[str, ...]
+    target: Literal["branch", "tag"] = "branch"
+    enforcement: Literal["active", "evaluate", "disabled"] = "active"
+
+
+@dataclass
 class Release:
     id: int
     tag: str
@@ -258,6 +270,7 @@ class World:
     environments: list[Environment] = field(default_factory=list)
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: list[Branch] = field(default_factory=list)
+    rulesets: list[Ruleset] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     """Shas of commits that answer 404."""
     releases: list[Release] = field(default_factory=list)
