@@ -7,8 +7,10 @@ from datetime import date
 from checks.guarantees import FAILOVER, verifies
 from fixtures.facts import doors
 from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.equality import Equality
 from fixtures.facts.finding import settled, told
 from fixtures.facts.history import History, Proof
+from fixtures.facts.machine import Machine, shared
 from fixtures.facts.registrations import Choice, Registrations
 from fixtures.facts.seen import NotApplicable
 from fixtures.facts.settings import RunnerGroups
@@ -163,3 +165,33 @@ def test_proven_lately(world: Context, standby_proof: Proof, limits: Limits) -> 
     if not standby_proof.last:
         raise NotApplicable("no secondary is approved; failover/standby-approved says so")
     assert standby_proof.proven(limits.standby_proof), standby_proof
+
+
+@verifies(
+    FAILOVER,
+    "equal-controls",
+    severity="blocks",
+    when="quick",
+    per="runner",
+    remedy="make {runner} equal to {equality.primary}, or allow the difference under hosts.differences",
+)
+def test_equal_controls(runner: Runner, equality: Equality) -> None:
+    """A standby equals the primary in versions, accounts, rights and settings, save what the context allows to differ."""
+    faults = equality.faults
+    assert not faults, f"{equality}\n{equality.told(faults)}"
+
+
+@verifies(
+    FAILOVER,
+    "independent",
+    severity="warns",
+    when="nightly",
+    remedy="give each runner a machine of its own, with its own machine-id and host keys",
+)
+def test_independent(world: Context, machines: tuple[Machine, ...]) -> None:
+    """Primary and standbys are machines of their own: no shared machine-id, kernel, host key or address."""
+    if world.failover.one_machine is not None:
+        raise NotApplicable(f"the context allows one machine: {world.failover.one_machine}")
+    if len(machines) < 2:
+        raise NotApplicable("fewer than two runners are approved")
+    assert not shared(machines), "; ".join(shared(machines))

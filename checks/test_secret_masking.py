@@ -8,7 +8,8 @@ from fixtures.facts.audited import Audited
 from fixtures.facts.context import Context, Limits, Runner
 from fixtures.facts.environment import Environment, SecretNames
 from fixtures.facts.finding import settled, told
-from fixtures.facts.seen import NotApplicable
+from fixtures.facts.residue import Residue
+from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.facts.settings import GateToken, SecretAges, Variables
 from fixtures.facts.workflows import ProductionJob, Workflows
 
@@ -163,3 +164,20 @@ def test_token_least(world: Context, workflows: Workflows, production_jobs: tupl
     workflows.deploys(world)
     found = settled(doors.wide_tokens(production_jobs))
     assert not found, told(found)
+
+
+@verifies(
+    SECRET_MASKING,
+    "host-keeps-none",
+    severity="blocks",
+    when="nightly",
+    per="runner",
+    remedy="remove what is named above from {runner.host}, and change that secret: who ran there could read it",
+)
+def test_host_keeps_none(runner: Runner, residue: Residue) -> None:
+    """No place on the host that outlives a job holds a secret: settings, logs, left scripts, git settings, history."""
+    assert not residue.hits, f"on {runner}: {residue}"
+    if residue.blind:
+        raise Unseen(
+            f"what lies about on {runner}: {', '.join(residue.blind)} cannot be read", "README, the privilege table"
+        )

@@ -1,9 +1,25 @@
 """The text of the context file: the world as the suite is told of it."""
 
 import datetime
+import grp
+import os
 from pathlib import Path
 
+from lab.process import run
 from lab.world import REPOSITORY, Lab
+
+REACHED = (
+    "https://github.com/",
+    "https://api.github.com/",
+    "https://codeload.github.com/_ping",
+    "https://broker.actions.githubusercontent.com/health",
+    "https://vstoken.actions.githubusercontent.com/_apis/health",
+    "https://pipelines.actions.githubusercontent.com/_apis/health",
+    "https://results-receiver.actions.githubusercontent.com/health",
+    "https://objects.githubusercontent.com/",
+    "https://productionresultssa0.blob.core.windows.net/",
+)
+"""GitHub's addresses that a runner needs, under their own names: the lab's name server leads them to the stand-in."""
 
 
 def context_text(lab: Lab, today: datetime.date | None = None) -> str:
@@ -13,21 +29,27 @@ def context_text(lab: Lab, today: datetime.date | None = None) -> str:
     app = f"https://production.lab:{lab.app_port}" if lab.named else f"http://{lab.address}:{lab.app_port}"
     if lab.engine == "nspawn":
         limits = "  disk_free: 32MiB   # the hosts' work directories hold 128 MiB\n  time_daemon: true\n"
+        reach = ", ".join(REACHED)
     else:
         limits = (
             "  disk_free: 32MiB\n"
             "  # The clock is this machine's own, and so is the business of keeping it.\n"
             "  time_daemon: false\n"
         )
+        reach = f"{lab.api_url}/"
+    # All hosts share one machine's memory and load; their own are what a fault gives them.
+    limits += "  memory_free: 64MiB\n  memory_free_percent: 1\n  load_per_cpu: 1000\n"
     return f"""# Written by `python -m lab up` (engine {lab.engine}), removed by `python -m lab down`.
 version: 1
 name: lab
 github:
   api_url: {lab.api_url}
   repository: {REPOSITORY}
+  reach: [{reach}]
   token: {{file: {quoted(beside(lab, lab.token_file))}}}
 ssh:
   config: {quoted(beside(lab, lab.ssh_config))}
+  sudo: {"true" if lab.named else "false"}
 environment:
   name: production
   requires: [reviewers, no-self-review, branch-policy, no-admin-bypass]
@@ -49,8 +71,31 @@ runners:
 {runners}targets:
   - {{name: app, url: "{app}/health", status: 200}}
   - {{name: database, tcp: "{lab.address}:{lab.database_port}"}}
-limits:
+{hosts_text(lab)}limits:
 {limits}"""
+
+
+def hosts_text(lab: Lab) -> str:
+    """What the hosts must be. Without hosts of the lab's own, they are processes of this machine, with its rights."""
+    if not lab.named:
+        groups = ", ".join(sorted({grp.getgrgid(number).gr_name for number in (*os.getgroups(), os.getgid())}))
+        return f"""hosts:
+  tools: [{{name: curl, version: "7.0"}}]
+  groups: [{groups}]
+failover:
+  one_machine: the hosts of this lab are processes of one machine
+"""
+    key = run(["ssh-keygen", "-lf", str(lab.state / "ssh" / "id_ed25519.pub")]).stdout.split()[1]
+    return f"""hosts:
+  tools:
+    - {{name: curl, version: "7.68"}}
+    - {{name: openssl, version: "1.1", ask: version}}
+    - {{name: python3, version: "3.9"}}
+  hooks: {{started: /opt/hooks/started.sh}}
+  sudo: []
+  keys: ["{key}"]
+  sshd: [passwordauthentication no, permitrootlogin no]
+"""
 
 
 def beside(lab: Lab, path: Path) -> str:

@@ -1,6 +1,16 @@
 """Every fault by name, and breaking and healing with a memory of what is broken."""
 
-from lab import faults_context, faults_github, faults_history, faults_machine, faults_names, faults_workflows
+from lab import (
+    faults_context,
+    faults_drift,
+    faults_egress,
+    faults_github,
+    faults_history,
+    faults_machine,
+    faults_names,
+    faults_resources,
+    faults_workflows,
+)
 from lab.fault import Fault
 from lab.faults_hosts import HOST_FAULTS
 from lab.process import LabError
@@ -18,6 +28,9 @@ def collected() -> dict[str, Fault]:
         *faults_context.FAULTS,
         *faults_names.FAULTS,
         *faults_machine.FAULTS,
+        *faults_resources.FAULTS,
+        *faults_egress.FAULTS,
+        *faults_drift.FAULTS,
     ):
         if fault.name in found:
             raise LabError(f"two faults are called {fault.name}")

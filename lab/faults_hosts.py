@@ -18,11 +18,23 @@ PRIMARY, STANDBY = "prod-runner-01", "prod-runner-02"
 NOTHING: frozenset[str] = frozenset()
 SKEW = "+7m"
 """More than the 5 minutes after which a runner's login at GitHub fails."""
-SEEN_OVER_SSH = ("service-running", "listener-alive", "disk-room", "clock-true", "reaches-production")
+SEEN_OVER_SSH = (
+    "service-running", "listener-alive", "disk-room", "clock-true", "reaches-production", "reaches-github",
+    "targets-certified", "memory-room", "load-sane", "container-runtime", "tools-present", "hooks-in-place",
+    "no-pending-reboot", "hardened",
+)  # fmt: skip
+SEEN_OF_ALL = frozenset({"failover/independent"})
+"""What takes an answer of every host."""
 
 
 def health(runner: str, *slugs: str) -> frozenset[str]:
     return frozenset(f"runner-health/{slug}[{runner}]" for slug in slugs)
+
+
+def unseen(runner: str) -> frozenset[str]:
+    """Every check that asks this runner's host, by what it then gives: unknown."""
+    others = ("failover/equal-controls", "secret-masking/host-keeps-none")
+    return health(runner, *SEEN_OVER_SSH) | frozenset(f"{check}[{runner}]" for check in others)
 
 
 def unit(lab: Lab, runner: str) -> str:
@@ -198,7 +210,7 @@ def hear_all(lab: Lab) -> None:
 
 
 UNREACHABLE = health(PRIMARY, "reachable")
-UNSEEN = health(PRIMARY, *SEEN_OVER_SSH)
+UNSEEN = unseen(PRIMARY) | SEEN_OF_ALL
 OFFLINE = ("service-running", "online", "listener-alive")
 
 HOST_FAULTS: tuple[Fault, ...] = (
@@ -240,6 +252,6 @@ HOST_FAULTS: tuple[Fault, ...] = (
     Fault("host-key-changed", "The primary shows another host key than the pinned one: a new machine, or a stranger.",
           UNREACHABLE, UNSEEN, BOTH, change_host_key, restore_host_key, PRIMARY),
     Fault("all-hosts-silent", "No host answers SSH while both are online at GitHub: it is our own network.",
-          NOTHING, health(PRIMARY, "reachable", *SEEN_OVER_SSH) | health(STANDBY, "reachable", *SEEN_OVER_SSH), BOTH,
+          NOTHING, health(PRIMARY, "reachable") | health(STANDBY, "reachable") | unseen(PRIMARY) | unseen(STANDBY) | SEEN_OF_ALL, BOTH,
           silence_all, hear_all),
 )  # fmt: skip

@@ -26,7 +26,15 @@ def mend(name: str) -> Callable[[Lab], None]:
 
 
 def of(name: str, mode: str, story: str) -> Fault:
-    return Fault(name, story, health(PRIMARY, "reaches-production"), NOTHING, NSPAWN, spoil(name, mode), mend(name))
+    return Fault(
+        name,
+        story,
+        health(PRIMARY, "reaches-production", "reaches-github"),
+        NOTHING,
+        NSPAWN,
+        spoil(name, mode),
+        mend(name),
+    )
 
 
 FAULTS: tuple[Fault, ...] = (

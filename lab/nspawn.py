@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lab import certificates, distance, image, kernel, leftovers, limits, names, network, tree
+from lab import certificates, distance, image, leftovers, limits, names, network, tree
 from lab.outside import environment, free_ports
 from lab.process import LabError, run, until
 from lab.shape import size_bytes
@@ -50,7 +50,6 @@ class Nspawn:
         for variant in sorted({host.shape.image for host in lab.hosts}):
             image.ensure(say, variant)
         lab.run_dir.mkdir(mode=0o755)
-        kernel.raise_limit()
         run(["mount", "-t", "tmpfs", "-o", "mode=0755,size=16m", lab.prefix, str(lab.run_dir)])
         # Other programs' mount namespaces must not keep copies of the lab's mounts.
         run(["mount", "--make-private", str(lab.run_dir)])
@@ -98,7 +97,7 @@ class Nspawn:
         write(root / "etc/ssh/ssh_host_ed25519_key", key.read_text(), 0o600)
         write(root / "etc/ssh/ssh_host_ed25519_key.pub", key.with_suffix(".pub").read_text())
         allowed = root / "home/audit/.ssh/authorized_keys"
-        write(allowed, (lab.state / "ssh/id_ed25519.pub").read_text(), 0o600)
+        write(allowed, "restrict " + (lab.state / "ssh/id_ed25519.pub").read_text(), 0o600)
         os.chown(allowed, 1002, 1002)
         unit = root / "etc/systemd/system" / host.unit
         write(unit, tree.unit_text(host), 0o664)

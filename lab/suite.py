@@ -26,6 +26,8 @@ class Said:
     unknown: frozenset[str]
     crashed: frozenset[str]
     checks: frozenset[str]
+    warning: frozenset[str] = frozenset()
+    """The checks that warn, and let a deploy go on."""
 
 
 def lab(*argv: str) -> None:
@@ -86,4 +88,5 @@ def gate(profile: str, reports: Path, *argv: str, quiet: bool = False) -> Said:
         names("unknown"),
         names("crashed"),
         frozenset(c["check"] for c in checks),
+        frozenset(c["check"] for c in checks if c["severity"] == "warns"),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from lab.world import REPOSITORY, RUNNER_VERSION, Host, Lab
 
 AGENT = Path(__file__).resolve().parent / "agent"
+HOOK = "ACTIONS_RUNNER_HOOK_JOB_STARTED=/opt/hooks/started.sh\n"
 SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -66,7 +67,7 @@ def runner_files(lab: Lab, host: Host, agent_id: int) -> dict[str, tuple[str, in
         ".runner": (mark + settings(lab, host, agent_id), 0o644),
         ".credentials": (mark + credentials(), 0o644),
         ".credentials_rsaparams": (mark + rsa_parameters(secret), 0o600),
-        ".env": ("LANG=C.UTF-8\n", 0o644),
+        ".env": (f"LANG=C.UTF-8\n{HOOK if host.unit else ''}", 0o644),
         ".path": (SERVICE_PATH + "\n", 0o644),
     }
     if host.unit:

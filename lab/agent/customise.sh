@@ -12,6 +12,8 @@ install -d -m 0700 -o audit -g audit /home/audit/.ssh
 rm -f /etc/ssh/ssh_host_*
 : > /etc/machine-id
 
+install -m 0440 /tmp/agent/sudoers /etc/sudoers.d/preflight-audit
+install -D -m 0755 /tmp/agent/hook-started.sh /opt/hooks/started.sh
 install -m 0644 /tmp/agent/sshd.conf /etc/ssh/sshd_config.d/lab.conf
 install -m 0644 /tmp/agent/chrony.conf /etc/chrony/chrony.conf
 install -D -m 0644 /tmp/agent/chrony.service.conf /etc/systemd/system/chrony.service.d/lab.conf
