@@ -39,7 +39,15 @@ def collected() -> dict[str, Fault]:
 
 
 FAULTS = collected()
-OF_HOSTS = frozenset(fault.name for fault in (*HOST_FAULTS, *faults_machine.FAULTS))
+OF_HOSTS = frozenset(
+    fault.name
+    for fault in (
+        *HOST_FAULTS,
+        *faults_machine.FAULTS,
+        *faults_resources.FAULTS,
+        *faults_drift.FAULTS,
+    )
+)
 
 
 def fault_named(name: str) -> Fault:
