@@ -80,7 +80,7 @@ lint: .venv/dev ## types and style
 	@$(BIN)/mypy
 
 lock: ## pin requirements*.in again, with hashes (needs uv)
-	@for name in requirements requirements-dev; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $$name.in -o $$name.txt; done
+	@for name in requirements requirements-dev; do uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $$name.in -o $$name.txt; done
 
 clean: ## remove what make made here
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis reports/latest
