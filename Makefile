@@ -14,7 +14,7 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
 WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
-.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback bundle lab-up lab-down prove recordings test test-all lint lock clean
+.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback bundle lab-up lab-down prove recordings test test-all lint parser lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,7 @@ test: .venv/dev ## the suite's own tests, in three minutes
 	@$(PYTEST) tests -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 test-all: .venv/dev lint ## all of the suite's own tests, and the proof
+	@if command -v npm >/dev/null; then $(MAKE) parser; fi
 	@$(PYTEST) tests -n 2 --dist loadgroup $(ARGS)
 	@$(BIN)/python -m lab.prove
 
@@ -78,6 +79,8 @@ lint: .venv/dev ## types and style
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+parser: .venv/parser/bundle.mjs ## GitHub's own parser of workflow files, which some tests compare with (needs node)
 
 lock: ## pin requirements*.in again, with hashes (needs uv)
 	@for name in requirements requirements-dev; do uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $$name.in -o $$name.txt; done
@@ -92,6 +95,12 @@ clean: ## remove what make made here
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
+
+# One file of plain JavaScript: as it is published, the package does not load in every version of node.
+.venv/parser/bundle.mjs: tests/parser/package-lock.json tests/parser/validate.mjs
+	@echo "setting up GitHub's parser (once)"
+	@mkdir -p .venv/parser && cp tests/parser/* .venv/parser/
+	@cd .venv/parser && npm ci --silent --no-audit --no-fund --ignore-scripts && npx esbuild validate.mjs --bundle --platform=node --format=esm --log-level=error --outfile=bundle.mjs --banner:js="import{createRequire}from'module';const require=createRequire(import.meta.url);"
 
 .venv/dev: requirements-dev.txt .venv/run
 	@echo "setting up .venv for the tests (once)"
