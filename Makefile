@@ -62,7 +62,7 @@ bundle: .venv/run ## the last run, its report and what it saw, as one archive fo
 	@$(BIN)/python -m reports.bundle $(ARGS)
 
 prove: .venv/run ## every check seen red by its faults and green under all others
-	@$(BIN)/python -m lab.prove $(ARGS)
+	@$(BIN)/python -m lab.prove -j 2 $(ARGS)
 
 recordings: .venv/run ## the shipped recordings made anew, from the lab
 	@$(BIN)/python -m lab.record
@@ -73,7 +73,7 @@ test: .venv/dev ## the suite's own tests, in three minutes
 test-all: .venv/dev lint ## all of the suite's own tests, and the proof
 	@if command -v npm >/dev/null; then $(MAKE) parser; fi
 	@$(PYTEST) tests -n 2 --dist loadgroup $(ARGS)
-	@$(BIN)/python -m lab.prove
+	@$(BIN)/python -m lab.prove -j 2
 
 lint: .venv/dev ## types and style
 	@$(BIN)/ruff check .

@@ -1,20 +1,39 @@
-"""`python -m lab.prove [FAULT…]`: every check seen red by its own faults, and green under all others.
+"""`python -m lab.prove [-j N] [FAULT…]`: every check seen red by its own faults, and green under all others.
 
 For each fault the whole nightly profile runs against the broken lab; what is broken and what is unknown must be exactly
-what the fault names, per runner. The matrix goes to reports/latest/proof.md.
+what the fault names, per runner. The matrix goes to reports/latest/proof.md. With `-j` the faults are shared out to
+several labs side by side: this checkout's, and those of copies of it in the user's cache.
 """
 
+import argparse
+import json
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from lab import suite, world
+from lab import image, suite, world
+from lab.copy import copy_checkout
 from lab.fault import Fault
 from lab.faults import FAULTS, fault_named
 from lab.process import LabError
 from lab.suite import Said
 
-HEALTHY = "(healthy)"
+HEALTHY, HEALED = "(healthy)", "(healed)"
+NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass
+class Part:
+    """What one lab has shown: the run of each fault by name, and what of it was not as named."""
+
+    engine: str = ""
+    rows: dict[str, Said] = field(default_factory=dict)
+    wrong: dict[str, list[str]] = field(default_factory=dict)
 
 
 def difference(said: Said, breaks: frozenset[str], unknown: frozenset[str]) -> list[str]:
@@ -67,48 +86,117 @@ def matrix(rows: dict[str, Said], engine: str) -> str:
     return "\n".join(text) + "\n"
 
 
-def main(argv: list[str]) -> int:
-    started = time.monotonic()
+def prove_here(names: Sequence[str]) -> Part:
+    """Prove these faults, or all that the engine has, in this checkout's lab: healthy first, healed last."""
     reports = world.ROOT / "reports" / "latest" / "prove"
-    rows: dict[str, Said] = {}
-    wrong: dict[str, list[str]] = {}
+    part = Part()
+
+    def healthy(row: str, place: str) -> None:
+        part.rows[row] = suite.gate("nightly", reports / place, "-q", quiet=True)
+        part.wrong[row] = difference(part.rows[row], NOTHING, NOTHING)
+
     try:
         suite.lab("up")
         up = world.load()
-        engine = up.engine if up else ""
-        faults = [fault_named(name) for name in argv] or [f for f in FAULTS.values() if engine in f.engines]
-        skipped = [f.name for f in FAULTS.values() if engine not in f.engines]
-        said = suite.gate("nightly", reports / "healthy", "-q", quiet=True)
-        rows[HEALTHY], wrong[HEALTHY] = said, difference(said, frozenset(), frozenset())
-        for fault in faults:
-            rows[fault.name], wrong[fault.name] = prove(fault, engine, reports)
-            print(
-                f"{'WRONG' if wrong[fault.name] else 'ok   '} {fault.name}: {rows[fault.name].line}",
-                *wrong[fault.name],
-                sep="\n      ",
-                flush=True,
-            )
-        said = suite.gate("nightly", reports / "healed", "-q", quiet=True)
-        rows["(healed)"], wrong["(healed)"] = said, difference(said, frozenset(), frozenset())
+        part.engine = up.engine if up else ""
+        healthy(HEALTHY, "healthy")
+        for name in names or on_engine(part.engine):
+            part.rows[name], part.wrong[name] = prove(fault_named(name), part.engine, reports)
+            word = "WRONG" if part.wrong[name] else "ok   "
+            print(f"{word} {name}: {part.rows[name].line}", *part.wrong[name], sep="\n      ", flush=True)
+        healthy(HEALED, "healed")
+    finally:
+        suite.lab("down")
+    return part
+
+
+def on_engine(engine: str) -> list[str]:
+    return [name for name, fault in FAULTS.items() if engine in fault.engines]
+
+
+def prove_in_copy(number: int, names: Sequence[str]) -> Part:
+    """The same in a copy of the checkout: another place is another lab."""
+    root = image.cache() / "prove" / f"{world.lab_id()}-{number}"
+    copy_checkout(world.ROOT, root)
+    out = root / "part.json"
+    out.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "lab.prove", f"--out={out}", *names]
+    subprocess.run(command, cwd=root, check=False, stdin=subprocess.DEVNULL)
+    try:
+        return from_json(out.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise LabError(f"the lab in {root} proved nothing: {error}") from error
+
+
+def to_json(part: Part) -> str:
+    rows = {
+        name: {key: sorted(value) if isinstance(value, frozenset) else value for key, value in asdict(said).items()}
+        for name, said in part.rows.items()
+    }
+    return json.dumps({"engine": part.engine, "rows": rows, "wrong": part.wrong})
+
+
+def from_json(text: str) -> Part:
+    raw = json.loads(text)
+    rows: dict[str, Said] = {}
+    for name, said in raw["rows"].items():
+        values: dict[str, Any] = {k: frozenset(v) if isinstance(v, list) else v for k, v in said.items()}
+        rows[name] = Said(**values)
+    return Part(raw["engine"], rows, raw["wrong"])
+
+
+def prove_all(names: Sequence[str], jobs: int) -> Part:
+    """All faults over `jobs` labs; of each lab that was healthy or healed the worst word counts."""
+    names = list(names) or on_engine(suite.chosen_engine())
+    shares = [share for n in range(jobs) if (share := names[n::jobs])]
+    with ThreadPoolExecutor(len(shares)) as pool:
+        others = [pool.submit(prove_in_copy, n, share) for n, share in enumerate(shares[1:], start=2)]
+        parts = [prove_here(shares[0]), *(other.result() for other in others)]
+    if len({part.engine for part in parts}) > 1:
+        raise LabError(f"the labs have different engines: {', '.join(part.engine for part in parts)}")
+    whole = Part(parts[0].engine)
+    for row in (HEALTHY, *names, HEALED):
+        shown = [part for part in parts if row in part.rows]
+        worst = max(shown, key=lambda part: len(part.wrong[row]))
+        whole.rows[row], whole.wrong[row] = worst.rows[row], worst.wrong[row]
+    return whole
+
+
+def report(part: Part, everything: bool, started: float) -> int:
+    page = world.ROOT / "reports" / "latest" / "proof.md"
+    page.write_text(matrix(part.rows, part.engine), "utf-8")
+    red = {name.partition("[")[0] for said in part.rows.values() for name in said.broken}
+    never = sorted(part.rows[HEALTHY].checks - red)
+    bad = {name: what for name, what in part.wrong.items() if what}
+    for name, what in bad.items():
+        print(f"WRONG {name}: {'; '.join(what)}")
+    if never and everything:
+        print(f"never seen red: {', '.join(never)}")
+    if skipped := [name for name, fault in FAULTS.items() if part.engine not in fault.engines]:
+        print(f"not on this engine ({part.engine}): {', '.join(skipped)}")
+    good = f"{len(part.rows) - len(bad)} of {len(part.rows)} worlds gave exactly what they name"
+    print(f"{good}, in {time.monotonic() - started:.0f} s; {page.relative_to(world.ROOT)}")
+    return 1 if bad or (never and everything and part.engine == "nspawn") else 0
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m lab.prove", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("-j", dest="jobs", type=int, choices=range(1, 9), default=1, metavar="N", help="labs at once")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write what was shown as JSON, for who asked for it")
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help="default: all of this engine")
+    given = parser.parse_args(argv)
+    started = time.monotonic()
+    try:
+        for name in given.faults:
+            fault_named(name)
+        part = prove_all(given.faults, given.jobs) if given.jobs > 1 else prove_here(given.faults)
     except LabError as error:
         print(f"prove: {error}", file=sys.stderr)
         return 1
-    finally:
-        suite.lab("down")
-    page = world.ROOT / "reports" / "latest" / "proof.md"
-    page.write_text(matrix(rows, engine), "utf-8")
-    never = sorted(rows[HEALTHY].checks - {name.partition("[")[0] for said in rows.values() for name in said.broken})
-    bad = {name: what for name, what in wrong.items() if what}
-    for name, what in bad.items():
-        print(f"WRONG {name}: {'; '.join(what)}")
-    if never and not argv:
-        print(f"never seen red: {', '.join(never)}")
-    if skipped:
-        print(f"not on this engine ({engine}): {', '.join(skipped)}")
-    print(
-        f"{len(rows) - len(bad)} of {len(rows)} worlds gave exactly what they name, in {time.monotonic() - started:.0f} s; {page.relative_to(world.ROOT)}"
-    )
-    return 1 if bad or (never and not argv and engine == "nspawn") else 0
+    if given.out:
+        given.out.write_text(to_json(part), "utf-8")
+        return 0
+    return report(part, not given.faults, started)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import world
+from lab.engine import choose
 from lab.process import LabError
 
 SECONDS = 120
@@ -35,6 +36,12 @@ def lab(*argv: str) -> None:
     done = subprocess.run([sys.executable, "-m", "lab", *argv], cwd=world.ROOT, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise LabError(f"python -m lab {' '.join(argv)} ended with {done.returncode}")
+
+
+def chosen_engine() -> str:
+    """The engine of the lab that is up, or that `up` would choose."""
+    up = world.load()
+    return up.engine if up else choose(os.environ.get("LAB_ENGINE") or None).engine
 
 
 def gate(profile: str, reports: Path, *argv: str, quiet: bool = False) -> Said:

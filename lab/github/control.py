@@ -58,6 +58,9 @@ def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -
             return (200, {}) if hub.heal(name) else (404, {"message": f"the fault {name} is not on"})
         case "POST", ["runners"]:
             return 201, {"id": hub.register(body).id}
+        case "POST", ["runners", name, "silent"]:
+            hub.fall_silent(name)
+            return 200, {}
         case "DELETE", ["runners", name]:
             return (200, {}) if hub.unregister(name) else (404, {"message": f"no runner {name} is registered"})
         case "POST", ["tokens"]:

@@ -108,6 +108,11 @@ class Hub:
             runner.version = version
         return True
 
+    def fall_silent(self, name: str) -> None:
+        """Take the runner's last poll for long past: one that lives polls again at once, one that is dead stays offline."""
+        if name in self._polls:
+            self._polls[name] = (time.monotonic() - ONLINE_SECONDS - 1, self._polls[name][1])
+
     def online(self, runner: Runner, path: str = "") -> bool:
         """GitHub's word on a runner. A flapping one is offline in the first, third, … answer of each list."""
         if runner.kept_offline:

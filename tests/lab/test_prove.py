@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
-from lab.prove import difference, matrix
+from lab import prove
+from lab.copy import copy_checkout
+from lab.process import LabError
+from lab.prove import Part, difference, matrix
 from lab.suite import Said
 
 HEALTH = "runner-health/online[prod-runner-01]"
@@ -47,3 +52,46 @@ def test_everything_else_is_said(got: Said, says: str) -> None:
 def test_the_matrix_has_a_row_a_fault_and_a_column_a_check() -> None:
     rows = matrix({"(healthy)": said(), "x": said({HEALTH}, {"failover/standby-ready"})}, "nspawn").splitlines()
     assert "| (healthy) |   |   |" in rows and "| x | ? | × |" in rows
+
+
+def test_a_part_comes_back_as_it_went() -> None:
+    part = Part("nspawn", {"x": said({HEALTH}, {"failover/standby-ready"})}, {"x": ["not broken: y"]})
+    assert prove.from_json(prove.to_json(part)) == part
+
+
+def test_several_labs_share_the_faults_and_the_worst_word_on_health_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[list[str]] = []
+
+    def shown(names: list[str], wrong: list[str]) -> Part:
+        shares.append(list(names))
+        rows = {name: said() for name in ("(healthy)", *names, "(healed)")}
+        return Part("nspawn", rows, {**{name: [] for name in rows}, "(healed)": wrong})
+
+    monkeypatch.setattr(prove, "prove_here", lambda names: shown(names, []))
+    monkeypatch.setattr(prove, "prove_in_copy", lambda _number, names: shown(names, ["broken too: z"]))
+    whole = prove.prove_all(["a", "b", "c"], 2)
+    assert sorted(shares) == [["a", "c"], ["b"]]
+    assert list(whole.rows) == ["(healthy)", "a", "b", "c", "(healed)"]
+    assert whole.wrong["(healed)"] == ["broken too: z"]
+
+
+def test_labs_of_two_engines_prove_nothing_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prove, "prove_here", lambda _names: Part("nspawn"))
+    monkeypatch.setattr(prove, "prove_in_copy", lambda _number, _names: Part("loopback"))
+    with pytest.raises(LabError, match="different engines"):
+        prove.prove_all(["a", "b"], 2)
+
+
+def test_a_copy_follows_the_checkout_and_keeps_its_own_state(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=source, check=True)
+    (source / ".gitignore").write_text("ignored\n")
+    for name in ("one", "ignored"):
+        (source / name).write_text("1")
+    (target / ".lab").mkdir(parents=True)
+    (target / "old").write_text("old")
+    copy_checkout(source, target)
+    assert sorted(path.name for path in target.iterdir()) == [".gitignore", ".lab", "one"]
+    with pytest.raises(LabError, match="git checkout"):
+        copy_checkout(target / ".lab", tmp_path / "third")

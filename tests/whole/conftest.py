@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lab.copy import copy_checkout
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -80,17 +81,7 @@ class Checkout:
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     root = tmp_path_factory.mktemp("whole") / "checkout"
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for name in filter(None, tracked.split("\0")):
-        if (ROOT / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name)
+    copy_checkout(ROOT, root)
     (root / ".venv" / "bin").mkdir(parents=True)
     for name, command in (("python", ""), ("python3", ""), ("pytest", "-m pytest ")):
         # Not a link: Python finds its packages by the place it was started from.
