@@ -9,4 +9,5 @@ pytest_plugins = [
     "reports.machines",  # history, summary.md, metrics.prom, JUnit
     "reports.terminal",  # one line a guarantee, the cards, the verdict
     "reports.page",  # the same as one HTML file
+    "fixtures.lastdoor",  # redacts whatever is printed, logged or reported (last, so that it configures first)
 ]

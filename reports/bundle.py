@@ -20,6 +20,7 @@ from pathlib import Path
 from fixtures import context as contexts
 from fixtures import secrets
 from fixtures.errors import Refused
+from fixtures.lastdoor import guard
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("report.html", "verdict.json", "summary.md", "metrics.prom", "junit.xml", "seen")
@@ -52,13 +53,13 @@ def pack(place: Path, archive: Path) -> list[str]:
 
 def leaks(archive: Path, known: tuple[secrets.Secret, ...]) -> list[str]:
     """Where the archive holds a secret: member and line, and why; never the value."""
-    redact = secrets.Redactor(known)
+    secrets.ROOM.learn(*known)
     found = []
     with tarfile.open(archive) as tar:
         for member in tar.getmembers():
             file = tar.extractfile(member)
             text = file.read().decode("utf-8", errors="replace") if file else ""
-            clean = redact(text)
+            clean = secrets.ROOM.sure(text)
             if clean != text:
                 at = next((n for n, (a, b) in enumerate(zip(text, clean, strict=False)) if a != b), len(clean))
                 found.append(f"{member.name}:{text.count(chr(10), 0, at) + 1}")
@@ -78,6 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m reports.bundle", description=__doc__)
     parser.add_argument("reports", nargs="?", default=str(ROOT / "reports" / "latest"), metavar="DIR")
     place = Path(parser.parse_args(argv).reports).absolute()
+    guard()
     try:
         said = json.loads((place / "verdict.json").read_text("utf-8"))
         state, time = str(said["state"]), str(said["time"])

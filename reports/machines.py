@@ -16,7 +16,7 @@ import pytest
 from _pytest.junitxml import xml_key
 
 from fixtures.gate import Gate
-from fixtures.secrets import Redactor, Secret
+from fixtures.secrets import ROOM
 from fixtures.verdict import Verdict
 from reports import history, metrics, summary
 from reports.history import NOTHING, Trends
@@ -102,20 +102,15 @@ def _history(config: pytest.Config, gate: Gate, verdict: Verdict) -> None:
         history.append(history_of(config), call.world.name, run, call.world.limits.history)
 
 
-def _redactor(gate: Gate) -> Redactor:
-    return Redactor((gate.token,) if isinstance(gate.token, Secret) else ())
-
-
 def _summary(config: pytest.Config, gate: Gate, verdict: Verdict) -> None:
-    redact = _redactor(gate)
     trends = trends_of(config)
     values = told(gate, verdict, config.rootpath, trends)
-    write(gate.call.reports / summary.NAME, redact(summary.text(values, gate.call.world, verdict, trends)))
+    write(gate.call.reports / summary.NAME, ROOM(summary.text(values, gate.call.world, verdict, trends)))
     if step := os.environ.get("GITHUB_STEP_SUMMARY"):
         path = Path(step)
         room = summary.LIMIT - (path.stat().st_size if path.exists() else 0)
         with path.open("a", encoding="utf-8") as file:
-            file.write(redact(summary.text(values, gate.call.world, verdict, trends, room)))
+            file.write(ROOM(summary.text(values, gate.call.world, verdict, trends, room)))
 
 
 def _metrics(gate: Gate, verdict: Verdict) -> None:
@@ -123,7 +118,7 @@ def _metrics(gate: Gate, verdict: Verdict) -> None:
     took = (now - gate.started).total_seconds()
     world = gate.call.world
     page = metrics.text(verdict, world.name, gate.call.profile, now, took, deploys(gate))
-    write(gate.call.reports / metrics.NAME, _redactor(gate)(page))
+    write(gate.call.reports / metrics.NAME, ROOM(page))
 
 
 def deploys(gate: Gate) -> list[timedelta] | None:

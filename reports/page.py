@@ -27,7 +27,7 @@ from pytest_html.report_data import ReportData
 from pytest_html.selfcontained_report import SelfContainedReport
 
 from fixtures.gate import Gate, gate_of
-from fixtures.secrets import Redactor, Secret
+from fixtures.secrets import ROOM
 from fixtures.verdict import Judgement
 from reports.cards import MARKS, one_line, plain
 from reports.machines import trends_of
@@ -139,11 +139,10 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
         self.gate = gate
         self.also = also
         self.traces: dict[tuple[str, str], str] = {}
-        self.redact = Redactor()
         self._report.set_data("renderCollapsed", ["all"])
 
     def said(self, text: str) -> str:
-        return plain(self.redact(text))
+        return plain(ROOM(text))
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -158,7 +157,6 @@ class Page(SelfContainedReport):  # type: ignore[misc]  # pytest-html ships no t
         verdict = self.gate.verdict
         if verdict is None:
             return
-        self.redact = Redactor((self.gate.token,) if isinstance(self.gate.token, Secret) else ())
         try:
             self._report.title = self.said(" ".join(verdict.line.split()))
             for judgement in verdict.judgements:
