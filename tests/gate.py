@@ -279,13 +279,14 @@ def plant(tree: Path) -> None:
 @dataclass
 class GitHub:
     """A GitHub that knows one repository of a user, its runners, and one run. `asked` holds every path it
-    was asked for; it denies to have what is `hidden`."""
+    was asked for; it denies to have what is `hidden`; `headers` come with every answer."""
 
     url: str
     runners: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[dict[str, Any]] = field(default_factory=list)
     hidden: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def register(self, name: str, *, busy: bool = False, labels: Sequence[str] = ()) -> None:
         worn = labels or ("self-hosted", "production", name)
@@ -329,6 +330,8 @@ def github() -> Iterator[GitHub]:
             self.send_response(200 if found is not None else 404)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
+            for name, value in served.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
