@@ -16,9 +16,12 @@ from fixtures.look import Waiting
 from fixtures.verdict import Verdict
 from reports.annotations import Quiet, annotated
 from reports.cards import MARKS, Card, cards, lines, names, notes, one_line, plain, some
+from reports.jobs import jobs
 from reports.live import Live
 from reports.machines import trends_of
+from reports.told import seen
 
+FROM_WORKFLOWS = frozenset({"serialization", "failover", "rollback", "secret-masking"})
 COLOURS = {"√": "green", "×": "red", "?": "yellow", "!": "red", "~": "yellow"}
 
 
@@ -143,6 +146,14 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         for j in verdict.judgements:
             saw = f": {one_line(j.saw)}" if j.saw else ""
             self.write_line(plain(f"  {MARKS[j.outcome]} {j.name} {j.outcome}{saw}"))
+        if not FROM_WORKFLOWS & {j.check.guarantee for j in verdict.judgements}:
+            return
+        told = jobs(seen(self.gate, "workflows"), self.gate.call.world)
+        if told.rows or told.because:
+            self.write_line("")
+            self.write_line(plain(f"  judged as production's: {told.because or f'{len(told.rows)} jobs'}"))
+        for place, because in told.rows:
+            self.write_line(plain(f"    {place}: {one_line(because)}"))
 
     def card(self, card: Card) -> None:
         j = card.judgement

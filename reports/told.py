@@ -22,6 +22,7 @@ from fixtures.verdict import Judgement, Verdict
 from reports.cards import MARKS, WORST, cards, names, notes, some
 from reports.charts import charts
 from reports.history import Trends
+from reports.jobs import jobs
 
 BODY = 3000
 """Characters of an answer that the page shows; the recording beside it has all."""
@@ -114,6 +115,7 @@ def told(gate: Gate, verdict: Verdict, root: Path, trends: Trends) -> dict[str, 
         "some": some,
         "anchor": anchor,
         "charts": charts(seen(gate, "history"), world.limits, trends),
+        "jobs": jobs(seen(gate, "workflows"), world),
         "hosts": _hosts(gate),
         "asked": _asked(gate),
     }
