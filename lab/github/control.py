@@ -63,6 +63,10 @@ def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -
             return 200, {}
         case "DELETE", ["runners", name]:
             return (200, {}) if hub.unregister(name) else (404, {"message": f"no runner {name} is registered"})
+        case "PUT", ["outputs"]:
+            # What jobs on GitHub's own machines give, by the path of their workflow file.
+            hub.actions.outputs = {str(path): _texts(found) for path, found in body.items() if isinstance(found, dict)}
+            return 200, dict(hub.actions.outputs)
         case "POST", ["tokens"]:
             token, grant = tokens.parse(body)
             hub.tokens[token] = grant
@@ -70,6 +74,10 @@ def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -
         case _, ["jobs", *which]:
             return _jobs(hub, method, which, body)
     return 404, {"message": "no such order"}
+
+
+def _texts(found: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
 
 
 def _jobs(hub: Hub, method: str, which: list[str], body: Mapping[str, Any]) -> Reply:

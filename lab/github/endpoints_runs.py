@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
-from lab.github import shapes, shapes_runs
+from lab.github import shapes_runs
 from lab.github.router import Ask, Refused, Route, not_found
-from lab.github.world import Attempt, Deployment, Job, Run, iso
+from lab.github.world import Attempt, Deployment, Job, Run
 
 Json = dict[str, Any]
 SEARCH_CAP = 1000
@@ -134,7 +133,7 @@ def job_annotations(ask: Ask) -> list[Json]:
 
 def approvals(ask: Ask) -> list[Json]:
     run = _run(ask)
-    named = {job.environment for job in run.jobs() if job.environment and job.started > job.created}
+    named = {job.environment for job in run.jobs() if job.environment and job.status != "waiting"}
     known = sorted(name for name in named if run.approved_by and ask.world.environment(name))
     return [shapes_runs.approval(ask.world, ask.base, run.approved_by, name) for name in known]
 
@@ -156,91 +155,6 @@ def _artifacts(ask: Ask, run_id: int | None) -> Json:
     kept = [a for a in ask.world.artifacts if run_id in (None, a.run_id) and ask.query.get("name", a.name) == a.name]
     kept.sort(key=lambda a: (a.created, a.id), reverse=ask.query.get("direction", "desc") != "asc")
     return ask.wrapped("artifacts", kept, lambda a: shapes_runs.artifact(ask.world, ask.base, a))
-
-
-def _members(ask: Ask, name: str) -> list[tuple[Run, Job]]:
-    """Who holds or awaits a lock, the holder first. Lock names do not mind their case."""
-    found = [
-        (run, job)
-        for run in ask.world.runs
-        for job in run.jobs()
-        if job.lease and job.lock.casefold() == name.casefold()
-    ]
-    return sorted(found, key=lambda pair: (pair[1].lease != "held", pair[1].created, pair[1].id))
-
-
-def _group_url(ask: Ask, name: str) -> str:
-    return f"{shapes.repo_url(ask.world, ask.base)}/actions/concurrency_groups/{quote(name, safe='')}"
-
-
-def _member(ask: Ask, run: Run, job: Job) -> Json:
-    shown = shapes_runs.job(ask.world, ask.base, job, run)
-    return {
-        "run_id": run.id,
-        "run_name": shown["workflow_name"],
-        "run_url": shown["run_url"],
-        "run_html_url": f"{shapes.repo_html(ask.world)}/actions/runs/{run.id}",
-        "job_id": job.id,
-        "job_name": job.name,
-        "job_url": shown["url"],
-        "job_html_url": shown["html_url"],
-        "status": "in_progress" if job.lease == "held" else "pending",
-    }
-
-
-def concurrency_groups(ask: Ask) -> Json:
-    """Only groups that somebody holds or awaits now."""
-    taken: dict[str, tuple[str, datetime]] = {}
-    for run in ask.world.runs:
-        for job in run.jobs():
-            if job.lease:
-                taken.setdefault(job.lock.casefold(), (job.lock, job.created))
-    answer: Json = ask.by_cursor(
-        "concurrency_groups",
-        list(taken.values()),
-        lambda group: group[0],
-        lambda group: {
-            "group_name": group[0],
-            "group_url": _group_url(ask, group[0]),
-            "last_acquired_at": iso(group[1]),
-        },
-    )
-    return answer
-
-
-def concurrency_group(ask: Ask) -> Json:
-    members = _members(ask, ask.names["group"])
-    if not members:
-        raise not_found()
-    for name, place in (("ahead_of_run", 0), ("ahead_of_job", 1)):
-        if name in ask.query:
-            ids = [str(pair[place].id) for pair in members]
-            if ask.query[name] not in ids:
-                raise Refused(422, "Validation Failed", errors=[{"field": name, "code": "invalid"}])
-            members = members[: ids.index(ask.query[name])]
-    return {
-        "group_name": ask.names["group"],
-        "group_url": _group_url(ask, ask.names["group"]),
-        "total_count": len(members),
-        "group_members": [_member(ask, run, job) for run, job in members],
-    }
-
-
-def run_concurrency_groups(ask: Ask) -> Json:
-    """By configuration, so for finished runs too; `group_members` is empty for a lease that is given back."""
-    run = _run(ask)
-    names = {job.lock.casefold(): job.lock for job in run.jobs() if job.lock}
-
-    def render(name: str) -> Json:
-        shown: list[Json] = []
-        for place, (of, job) in enumerate(_members(ask, name)):
-            if of is run:
-                ahead = f"{_group_url(ask, name)}?ahead_of_job={job.id}"
-                shown.append(_member(ask, of, job) | {"position": place, "position_url": ahead})
-        return {"group_name": name, "group_url": _group_url(ask, name), "group_members": shown}
-
-    answer: Json = ask.by_cursor("concurrency_groups", list(names.values()), lambda name: name, render)
-    return answer
 
 
 def deployments(ask: Ask) -> list[Json]:
@@ -274,16 +188,10 @@ def deployment_statuses(ask: Ask) -> list[Json]:
     return ask.bare(it.states[::-1], lambda state: shapes_runs.deployment_status(ask.world, ask.base, it, state))
 
 
-def dispatch(_: Ask) -> Json:
-    """The router lets nobody through who may only read, and the lab has no token that may write."""
-    raise Refused(403, "Resource not accessible by personal access token")
-
-
 ROUTES = (
     Route("GET", "R/actions/workflows", "actions", workflows),
     Route("GET", "R/actions/workflows/{workflow}", "actions", workflow),
     Route("GET", "R/actions/workflows/{workflow}/runs", "actions", workflow_runs),
-    Route("POST", "R/actions/workflows/{workflow}/dispatches", "actions", dispatch, level="write"),
     Route("GET", "R/actions/runs", "actions", runs),
     Route("GET", "R/actions/runs/{run}", "actions", run),
     Route("GET", "R/actions/runs/{run}/jobs", "actions", run_jobs),
@@ -292,12 +200,9 @@ ROUTES = (
     Route("GET", "R/actions/runs/{run}/approvals", "actions", approvals),
     Route("GET", "R/actions/runs/{run}/pending_deployments", "actions", pending_deployments),
     Route("GET", "R/actions/runs/{run}/artifacts", "actions", run_artifacts),
-    Route("GET", "R/actions/runs/{run}/concurrency_groups", "actions", run_concurrency_groups),
     Route("GET", "R/actions/jobs/{job}", "actions", job),
     Route("GET", "R/check-runs/{check}/annotations", "checks", job_annotations),
     Route("GET", "R/actions/artifacts", "actions", artifacts),
-    Route("GET", "R/actions/concurrency_groups", "actions", concurrency_groups),
-    Route("GET", "R/actions/concurrency_groups/{group}", "actions", concurrency_group),
     Route("GET", "R/deployments", "deployments", deployments),
     Route("GET", "R/deployments/{deployment}", "deployments", deployment),
     Route("GET", "R/deployments/{deployment}/statuses", "deployments", deployment_statuses),

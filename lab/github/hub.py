@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lab.github import mutate, mutate_files, mutate_history, tokens, transport
+from lab.github.actions import Actions
 from lab.github.endpoints_repo import ROUTES
 from lab.github.history import DEFAULT_GROUP, build, repository_files
 from lab.github.jobs import Jobs
@@ -44,6 +45,7 @@ class Hub:
         self.transport_faults: dict[str, TransportFault] = {}
         self._flips: dict[tuple[str, str], int] = {}
         self.jobs = Jobs()
+        self.actions = Actions(self.jobs, lambda: self.world)
         self.tokens: dict[str, Grant] = {}
         """Further tokens, by their word."""
         self.used = 0
@@ -62,6 +64,7 @@ class Hub:
             if runner is not None and version:
                 runner.version = version
         self.jobs.into(self.world)
+        self.actions.into(self.world)
 
     def main_grant(self) -> Grant:
         """Of the lab's own token, which reads everything; its end and its scopes are the world's."""

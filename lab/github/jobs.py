@@ -148,6 +148,12 @@ class Jobs:
             self._end(world, live, "cancelled")
         return True
 
+    def force(self, world: World, job_id: int) -> None:
+        """A job ends as cancelled whatever its runner does."""
+        live = self.live.get(job_id)
+        if live is not None and live.state != "done":
+            self._end(world, live, "cancelled")
+
     def tick(self, world: World) -> None:
         """What time alone brings: offers not taken, leases run out, a day in the queue."""
         now = self.clock()

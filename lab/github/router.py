@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote, urlencode
 
+if TYPE_CHECKING:
+    from lab.github.actions import Actions
 from lab.github.world import ORG_ID, REPO_ID, Runner, World
 
 T = TypeVar("T")
@@ -44,6 +46,13 @@ class Ask:
     online: Callable[[Runner, str], bool] = lambda _runner, _path: False
     rate: Mapping[str, int] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    """What was sent, for those that change something."""
+    login: str = ""
+    """Whose token asks; "" for an installation's."""
+    actions: Actions | None = None
+    status: int = 200
+    """Of the answer, where it is none of the errors."""
 
     def number(self, name: str) -> int:
         try:

@@ -112,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
             if fault.kind == "slow":
                 self.server.ending.wait(float(fault.more.get("seconds", 3)))
         with hub.lock:
-            wire = self._wire(method, path, url.query, faults)
+            wire = self._wire(method, path, url.query, sent, faults)
         self._send(wire, head)
 
     grant: Grant | None = None
@@ -122,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
     def date_time_string(self, timestamp: float | None = None) -> str:
         return super().date_time_string(time.time() + self.ahead if timestamp is None else timestamp)
 
-    def _wire(self, method: str, path: str, query: str, faults: list[TransportFault]) -> Wire:
+    def _wire(self, method: str, path: str, query: str, sent: bytes, faults: list[TransportFault]) -> Wire:
         hub = self.server.hub
         self.grant = None
         for fault in faults:
@@ -153,11 +153,14 @@ class Handler(BaseHTTPRequestHandler):
                 names=found.names,
                 online=hub.online,
                 rate=rate,
+                body=_body(sent) if found.route.level != "read" else {},
+                login=grant.login,
+                actions=hub.actions,
             )
             body = found.route.answer(ask)
             if ask.links:
                 extra["Link"] = ", ".join(ask.links)
-            return self._seal(200, body, extra, rate, free=free, faults=faults)
+            return self._seal(ask.status, body, extra, rate, free=free, faults=faults)
         except Refused as refused:
             if refused.status not in (401, 410):
                 rate = hub.rate(1)
@@ -246,6 +249,17 @@ class Handler(BaseHTTPRequestHandler):
             readable, _, _ = select.select([self.connection], [], [], 0.25)
             if readable:
                 return
+
+
+def _body(sent: bytes) -> dict[str, Any]:
+    """Raises Refused for what is no JSON object."""
+    try:
+        found = json.loads(sent) if sent.strip() else {}
+    except ValueError:
+        raise Refused(400, "Problems parsing JSON") from None
+    if not isinstance(found, dict):
+        raise Refused(400, "Body should be a JSON object")
+    return found
 
 
 def _matches(asked: str, tag: str) -> bool:

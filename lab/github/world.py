@@ -88,7 +88,7 @@ class Step:
 
 @dataclass
 class Job:
-    """`lock` is the evaluated concurrency group of the job, `lease` what it has of it now."""
+    """`lock` is the evaluated concurrency group of the job, `lease` what it has of it now, `turn` when it came to wait."""
 
     id: int
     run_id: int
@@ -107,6 +107,7 @@ class Job:
     steps: list[Step] = field(default_factory=list)
     lock: str = ""
     lease: Lease = ""
+    turn: int = 0
     environment: str = ""
     annotations: list[str] = field(default_factory=list)
 
@@ -134,6 +135,10 @@ class Run:
     created: datetime
     attempts: list[Attempt]
     approved_by: str = ""
+    lock: str = ""
+    """The evaluated group of the whole run, as for a job."""
+    lease: Lease = ""
+    turn: int = 0
 
     @property
     def last(self) -> Attempt:
@@ -283,6 +288,8 @@ class World:
     token_scopes: str | None = None
     """What a classic token may do, as it tells in a header."""
     last_id: int = 41_000_000_000
+    enterprise: str = ""
+    """The version of a server of one's own (GHES); "" for GitHub's service."""
 
     @property
     def full_name(self) -> str:
