@@ -5,6 +5,7 @@ import grp
 import os
 from pathlib import Path
 
+from lab import monitor, papers
 from lab.process import run
 from lab.world import REPOSITORY, Lab
 
@@ -71,7 +72,15 @@ runners:
 {runners}targets:
   - {{name: app, url: "{app}/health", status: 200}}
   - {{name: database, tcp: "{lab.address}:{lab.database_port}"}}
-{hosts_text(lab)}limits:
+{hosts_text(lab)}monitoring:
+  prometheus: {monitor.address(lab)}/prometheus
+  alertmanager: {monitor.address(lab)}/alertmanager
+  job: node
+  nightly: .github/workflows/nightly.yml
+records:
+  directory: {quoted(beside(lab, papers.directory(lab)))}
+  projects: [INFRA]
+limits:
 {limits}"""
 
 

@@ -8,6 +8,7 @@ from lab import (
     faults_history,
     faults_machine,
     faults_names,
+    faults_operate,
     faults_resources,
     faults_workflows,
 )
@@ -31,6 +32,7 @@ def collected() -> dict[str, Fault]:
         *faults_resources.FAULTS,
         *faults_egress.FAULTS,
         *faults_drift.FAULTS,
+        *faults_operate.FAULTS,
     ):
         if fault.name in found:
             raise LabError(f"two faults are called {fault.name}")

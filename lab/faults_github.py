@@ -49,6 +49,7 @@ HISTORY = frozenset(
         "failover/proven-lately",
         "pace/success-rate",
         "pace/picked-up",
+        "records/ticketed",
     }
 )
 """What is read from the runs of the window and their jobs."""
@@ -85,8 +86,11 @@ LAST_GOOD = frozenset({"rollback/last-good-known", "rollback/artifact-kept"})
 CLOCK = each("runner-health/clock-true")
 """GitHub's `Date` is taken from an answer that means something; an error page may be a proxy's."""
 
+NIGHTLY = frozenset({"monitoring/nightly-alive"})
+"""What is read from the list of workflows and the runs of the nightly."""
+
 SETTINGS = frozenset({"failover/group-guarded", "secret-masking/token-lasts"})
-EVERYTHING = REGISTRATIONS | SECRETS | VARIABLES | FILES | GUARDED | LAST_GOOD | CLOCK | SETTINGS
+EVERYTHING = REGISTRATIONS | SECRETS | VARIABLES | FILES | GUARDED | LAST_GOOD | CLOCK | SETTINGS | NIGHTLY
 
 
 def posted(name: str, params: Mapping[str, Any] | None) -> Callable[[Lab], None]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import certificates, names, network
+from lab import certificates, monitor, names, network
 from lab.leftovers import zombie
 from lab.process import LabError, until
 from lab.world import MARK, REPOSITORY, Lab
@@ -18,6 +18,7 @@ from lab.world import MARK, REPOSITORY, Lab
 GITHUB = "lab.github"
 PRODUCTION = "lab.production"
 NAMES = "lab.names"
+MONITOR = "lab.monitor"
 FRONT = "lab.front"
 
 
@@ -89,11 +90,18 @@ def start_front(lab: Lab) -> None:
     start_module(lab, FRONT, arguments, network.inside(lab, "switch"))
 
 
+def start_monitor(lab: Lab) -> None:
+    hosts = ",".join(host.name for host in lab.hosts)
+    arguments = ["--listen", lab.address, "--state", str(monitor.directory(lab)), "--instances", hosts]
+    start_module(lab, MONITOR, arguments)
+
+
 STARTS: dict[str, Callable[[Lab], None]] = {
     "github": start_github,
     "production": start_production,
     "names": start_names,
     "front": start_front,
+    "monitor": start_monitor,
 }
 
 

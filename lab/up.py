@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import leftovers, outside, world
+from lab import leftovers, outside, papers, world
 from lab.context import context_text
 from lab.engine import Choice, choose, engine_named, install
 from lab.process import LabError
@@ -122,6 +122,7 @@ def bring_up(lab: Lab, wanted: Mapping[str, Shape], started: float) -> None:
     for host in lab.hosts:
         lab.wait_online(host.name)
     step("runners online")
+    papers.lay(lab)
     world.write(lab.context_file, context_text(lab))
 
 

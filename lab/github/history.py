@@ -36,6 +36,8 @@ FAILED_DEPLOY = 16
 SECOND_ATTEMPTS = frozenset({7, 21})
 ON_STANDBY = frozenset({5, 13, 26})
 ARTIFACT_LIFE = timedelta(days=90)
+TICKET = "INFRA-472"
+"""What every commit names, as this team does."""
 
 PRODUCTION_GROUP = 3
 DEFAULT_GROUP = 1
@@ -60,7 +62,12 @@ def build(owner: str, repo: str, now: datetime, files: Mapping[str, bytes]) -> W
     _workflows(world, files)
     shas = _commits(world, files)
     make = RunMaker(world, dice)
-    plan = [*_deploys(world, make, dice, shas), _rollback(world, make, shas), *_ci(world, make, dice, shas)]
+    plan = [
+        *_deploys(world, make, dice, shas),
+        _rollback(world, make, shas),
+        *_ci(world, make, dice, shas),
+        *_nightlies(world, make, shas),
+    ]
     for _, happen in sorted(plan, key=lambda event: event[0]):
         happen()
     return world
@@ -128,12 +135,12 @@ def _commits(world: World, files: Mapping[str, bytes]) -> list[str]:
         tree = {**files, "VERSION": f"1.{number}.0\n".encode()}
         parent = shas[-1] if shas else ""
         when = (world.now - left - timedelta(hours=1)).replace(microsecond=0)
-        world.commits[sha] = Commit(sha, f"Widgets 1.{number}.0", "acme-developer", when, parent, tree)
+        world.commits[sha] = Commit(sha, f"Widgets 1.{number}.0\n\n{TICKET}", "acme-developer", when, parent, tree)
         shas.append(sha)
     topic = fake_sha("topic")
     world.commits[topic] = Commit(
         topic,
-        "Widgets with gears",
+        f"Widgets with gears\n\n{TICKET}",
         "acme-developer",
         world.now - timedelta(hours=20),
         shas[-2],
@@ -231,3 +238,9 @@ def _ci(world: World, make: RunMaker, dice: random.Random, shas: list[str]) -> l
             )
         )
     return events
+
+
+def _nightlies(world: World, make: RunMaker, shas: list[str]) -> list[Event]:
+    """The last four nights, the newest three hours ago."""
+    ats = [world.now - timedelta(days=days, hours=3) for days in (3, 2, 1, 0)]
+    return [(at, partial(make.nightly, sha=shas[-1], created=at)) for at in ats]

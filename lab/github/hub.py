@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.github import mutate, mutate_files, mutate_history, tokens, transport
+from lab.github import mutate, mutate_files, mutate_history, mutate_operate, tokens, transport
 from lab.github.actions import Actions
 from lab.github.endpoints_repo import ROUTES
 from lab.github.history import DEFAULT_GROUP, build, repository_files
@@ -24,7 +24,7 @@ from lab.github.transport import TransportFault
 from lab.github.world import ONLINE_SECONDS, Runner, World, iso
 
 HOURLY = 5000
-MUTATIONS = {**mutate.MUTATIONS, **mutate_history.MUTATIONS, **mutate_files.MUTATIONS}
+MUTATIONS = {**mutate.MUTATIONS, **mutate_history.MUTATIONS, **mutate_files.MUTATIONS, **mutate_operate.MUTATIONS}
 
 
 class Hub:

@@ -23,6 +23,7 @@ STEPS = {
         "Complete job",
     ),
     "rollback": ("Set up job", "Run actions/checkout", "Return", "Verify", "Complete job"),
+    "nightly": ("Set up job", "Run actions/checkout", "Every check", "Complete job"),
     "test": ("Set up job", "Run actions/checkout", "Test", "Complete job"),
 }
 LOCK = "production"
@@ -138,6 +139,14 @@ class RunMaker:
         end = began + timedelta(seconds=seconds)
         labels = ["self-hosted", "build"]
         job = self._job(run, 1, "test", created, began, end, "completed", "success", labels, "build-runner-01")
+        run.attempts.append(Attempt(1, "completed", "success", created, end + timedelta(seconds=1), [job]))
+        return run
+
+    def nightly(self, *, sha: str, created: datetime) -> Run:
+        """A night on a hosted runner, in which everything held. No dice: they are the deploys'."""
+        run = self._run(".github/workflows/nightly.yml", "schedule", self.world.default_branch, sha, "Nightly", created)
+        began, end = created + timedelta(seconds=8), created + timedelta(seconds=75)
+        job = self._job(run, 1, "nightly", created, began, end, "completed", "success", ["ubuntu-latest"], "hosted")
         run.attempts.append(Attempt(1, "completed", "success", created, end + timedelta(seconds=1), [job]))
         return run
 
