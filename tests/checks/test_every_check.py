@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 
 import checks
-from fixtures import given
+from fixtures import elsewhere, given
 from fixtures.ask import Answer, Recorded
+from fixtures.elsewhere import SOURCES
 from fixtures.facts.context import Runner
 from fixtures.facts.seen import HostSeen, NotApplicable, Unseen
 from fixtures.known import Known
@@ -25,6 +27,11 @@ from tests import worlds
 CONTEXT, RUN, HOSTS, BASE = worlds.healthy()
 ANSWERS = {key: Answer(**raw) for key, raw in worlds.healthy_answers().items()}
 PRIMARY = CONTEXT.primary
+# What each of the other sources said, by source and question.
+ELSEWHERE: dict[str, dict[str, Answer]] = {
+    source: {key: Answer(**raw) for key, raw in json.loads((worlds.HEALTHY / f"{source}.json").read_text()).items()}
+    for source in SOURCES
+}
 
 Check = Callable[..., None]
 
@@ -101,12 +108,20 @@ def outcome(check: Check, known: Known, runner: Runner = PRIMARY) -> str:
 
 
 def look(
-    answers: Mapping[str, Answer] = ANSWERS, hosts: Mapping[str, HostSeen] = HOSTS
+    answers: Mapping[str, Answer] = ANSWERS,
+    hosts: Mapping[str, HostSeen] = HOSTS,
+    elsewhere: Mapping[str, Mapping[str, Answer]] = ELSEWHERE,
 ) -> tuple[Known, Watched, Hosts]:
     ask, seen = Watched(answers), Hosts(hosts)
-    return Known(Seen(RUN, seen, ask), CONTEXT), ask, seen
+    others = {source: Watched(some) for source, some in elsewhere.items()}
+    return Known(Seen(RUN, seen, ask, elsewhere=others), CONTEXT), ask, seen
 
 
+def closure_of(check: Check) -> set[str]:
+    return set().union(*(closure(name) for name in inspect.signature(check).parameters))
+
+
+ELSEWHERE_FACTS = set(elsewhere.ELSEWHERE)
 LOOKING = [name for name, check in CHECKS.items() if set(inspect.signature(check).parameters) - GIVEN]
 
 
@@ -135,7 +150,7 @@ def test_in_the_healthy_lab_nothing_is_broken(which: str, runner: Runner) -> Non
 
 @pytest.mark.parametrize("which", LOOKING)
 def test_nothing_seen_is_nothing_proved(which: str) -> None:
-    known, _, _ = look({}, {})
+    known, _, _ = look({}, {}, {})
     assert outcome(CHECKS[which], known) == "unknown"
 
 
@@ -157,6 +172,23 @@ def test_any_answer_missing_is_nothing_proved(which: str) -> None:
         assert outcome(CHECKS[which], look(ANSWERS, {**HOSTS, name: cut})[0]) == "unknown"
 
 
+@pytest.mark.parametrize("which", [n for n in LOOKING if closure_of(CHECKS[n]) & ELSEWHERE_FACTS])
+def test_any_answer_from_elsewhere_missing_is_nothing_proved(which: str) -> None:
+    """One answer of the monitoring, or of the files, that a check has read, taken away or turned into nonsense."""
+    known, _, _ = look()
+    before = outcome(CHECKS[which], known)
+    assert before == "held"
+    asked = {source: list(dict.fromkeys(ask.asked)) for source, ask in known.seen.elsewhere.items()}  # type: ignore[attr-defined]
+    assert any(asked.values())
+    for source, paths in asked.items():
+        for path in paths:
+            for answer in (None, Answer(0, failure="it broke", try_="mend it"), Answer(200, {}), Answer(200, [{}])):
+                some = {key: old for key, old in ELSEWHERE[source].items() if key != path}
+                others = {**ELSEWHERE, source: some | ({path: answer} if answer else {})}
+                told = outcome(CHECKS[which], look(elsewhere=others)[0])
+                assert told == "unknown", f"{path}: {answer}"
+
+
 SECTIONS = sorted({name for host in HOSTS.values() for name in host.sections})
 
 
@@ -175,10 +207,6 @@ def test_half_an_answer_of_a_host_proves_no_more(which: str, section: str, state
     assert outcome(CHECKS[which], look(ANSWERS, hosts)[0]) in (before, "unknown")
     reads = section in closure_of(CHECKS[which]) or (section == "hello" and "host_clock" in closure_of(CHECKS[which]))
     assert not reads or outcome(CHECKS[which], look(ANSWERS, hosts)[0]) == "unknown"
-
-
-def closure_of(check: Check) -> set[str]:
-    return set().union(*(closure(name) for name in inspect.signature(check).parameters))
 
 
 # All of these can be answered for a repository that has nothing.

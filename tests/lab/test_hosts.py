@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab import leftovers, network, tree, world
+from lab import leftovers, monitor, network, tree, world
 from lab.context import context_text, quoted
 from lab.engine import PROBES, Probe, packages_for
 from lab.faults import FAULTS, heal_lab
@@ -33,6 +33,14 @@ def a_lab(root: Path, engine: str = "nspawn") -> Lab:
     lab = Lab(engine, root=root, subnet=7, address="10.77.7.254", api_port=8080, app_port=8081, database_port=8082)
     unit = tree.unit_name("prod-runner-01") if engine == "nspawn" else ""
     lab.hosts = (Host("prod-runner-01", 1, "10.77.7.11", 22, "/opt/actions-runner", "runner", "audit", unit),)
+    return lab
+
+
+def monitored(root: Path, engine: str = "nspawn") -> Lab:
+    """A lab whose monitoring listens."""
+    lab = a_lab(root, engine)
+    monitor.directory(lab).mkdir(parents=True)
+    (monitor.directory(lab) / "port").write_text("9090\n")
     return lab
 
 
@@ -86,17 +94,19 @@ class TestLeftovers:
 
 class TestFiles:
     def test_the_context_is_yaml_of_the_agreed_shape(self, tmp_path: Path) -> None:
-        context = yaml.safe_load(context_text(a_lab(tmp_path), TODAY))
+        context = yaml.safe_load(context_text(monitored(tmp_path), TODAY))
         runner = context["runners"][0]
         assert runner["supervisor"] == "systemd"
         assert runner["approved"]["until"] == TODAY + datetime.timedelta(days=90)
         assert runner["labels"][-1] == runner["runs_on"][-1] == "prod-runner-01"
         assert context["targets"][1]["tcp"] == "10.77.7.254:8082"
         assert context["rollback"]["artifact"] == "widgets-{sha}"
+        assert context["monitoring"]["prometheus"] == "http://10.77.7.254:9090/prometheus"
+        assert context["records"]["directory"] == "records"
         assert context["limits"] == {"disk_free": "32MiB", "time_daemon": True}
 
     def test_without_systemd_the_context_says_so(self, tmp_path: Path) -> None:
-        context = yaml.safe_load(context_text(a_lab(tmp_path, "loopback"), TODAY))
+        context = yaml.safe_load(context_text(monitored(tmp_path, "loopback"), TODAY))
         assert context["runners"][0]["supervisor"] == "process"
         assert context["limits"]["time_daemon"] is False
 
