@@ -22,21 +22,16 @@ import pytest
 
 from fixtures import ask as asking
 from fixtures.ask import Answer, Ask, Recorded
-from fixtures.facts.registrations import choices
 from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.github import Live, fresh
 from fixtures.known import Known
 from fixtures.look import Questions, look
 from fixtures.looks import LOOKS, Run
 from fixtures.secrets import Redactor, Secret
-from fixtures.seen import Seen
-from fixtures.verdict import Check, Judgement, Mode, Traffic, Verdict, judge
-from tests import worlds
-from tests.checks.test_every_check import CHECKS, closure_of, outcome
+from tests.checks.test_every_check import CHECKS, outcome
+from tests.lab.judging import DEADLINE, LOOKED, NAMES, QUICK, Said, alive, judged, marks, said, seen_by, world
 from tests.lab.standin import TOKEN, Standin, started
 
-RECORDED, _RUN, HOSTS, _BASE = worlds.healthy()
-DEADLINE = 4.0  # seconds
 SPARE = 3.0  # for a busy machine, beyond the deadline and its grace
 
 
@@ -95,11 +90,6 @@ BARE = ("/contents/", "/statuses", "/deployments", "/branches")
 """Lists that count nothing: half of one looks like all of it (GitHub promises no count there)."""
 
 
-def alive(github: Standin) -> None:
-    for runner in RECORDED.runners:
-        github.poll(runner.name)
-
-
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
     """With both runners polling, as agents do."""
@@ -123,59 +113,6 @@ def github(process: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     process.order("DELETE", "fault")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return process
-
-
-def marks(check: str) -> Mapping[str, Any]:
-    return next(m for m in CHECKS[check].pytestmark if m.name == "guarantee").kwargs  # type: ignore[attr-defined,no-any-return]
-
-
-QUICK = tuple(check for check in CHECKS if marks(check)["when"] == "quick")
-NAMES = frozenset().union(*(closure_of(CHECKS[check]) for check in QUICK))
-
-
-def world(github: Standin) -> Any:
-    limits = replace(RECORDED.limits, deadline=type(RECORDED.limits.deadline)(seconds=DEADLINE))
-    return replace(RECORDED, github=replace(RECORDED.github, api_url=github.url), limits=limits)
-
-
-def seen_by(ask: Ask, run: Run) -> Seen:
-    return Seen(run, HOSTS, ask)
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the gate says: the outcome of every quick check, by its name with its runner, and the verdict."""
-
-    outcomes: Mapping[str, str]
-    verdict: Verdict
-
-    def those(self, outcome_: str) -> frozenset[str]:
-        return frozenset(check.partition("[")[0] for check, found in self.outcomes.items() if found == outcome_)
-
-
-def said(seen: Seen, context: Any) -> Said:
-    """The quick profile's checks over what was seen, and the verdict, as the gate comes to them."""
-    known = Known(seen, context)
-    today = seen.run.now.date()
-    owed, reported, outcomes = [], {}, {}
-    for which in QUICK:
-        m = marks(which)
-        keys = ("severity", "when", "per", "rollback", "waivable")
-        check = Check(which, m["of"], m["promise"], "claim", *(m[key] for key in keys))
-        for runner in context.approved(today) if m["per"] == "runner" else (None,):
-            found = outcome(CHECKS[which], known, runner or context.primary)
-            judgement = Judgement(check, runner.name if runner else "", found)  # type: ignore[arg-type]
-            owed.append((check, judgement.runner))
-            reported[judgement.key] = judgement
-            outcomes[judgement.name] = found
-    try:
-        registrations = known.github("registrations")
-        takers = {c.runner: tuple(t.name for t in c.takers) for c in choices(context.approved(today), registrations)}
-        busy = frozenset(r.name.casefold() for r in registrations.runners if r.busy)
-        traffic = Traffic(takers, busy)
-    except Unseen:
-        traffic = None
-    return Said(outcomes, judge(owed, reported, context, today, traffic, Mode("quick")))
 
 
 class Struck(Ask):
@@ -262,25 +199,6 @@ def healthy(process: Standin, tmp_path_factory: pytest.TempPathFactory) -> Healt
     return Healthy(looked.answers, tuple(sorted(frozen)), frozen, run, len(looked.answers))
 
 
-LOOKED = frozenset(
-    [
-        "registrations",
-        "github_clock",
-        "environment",
-        "secret_names",
-        "workflows",
-        "in_flight",
-        "record",
-        "artifacts",
-        "queue",
-        "variables",
-        "runner_groups",
-        "gate_token",
-    ]
-)
-"""Looks of the quick gate; test_the_gate_asks_what_is_struck holds them against the checks."""
-
-
 def test_the_gate_asks_what_is_struck(healthy: Healthy) -> None:
     """Every answer that the look fetched is read by a check, and is one of the questions that are struck below."""
     assert Questions.of(NAMES).github == LOOKED
@@ -365,11 +283,10 @@ def test_a_fault_at_every_question(github: Standin, healthy: Healthy, fault: Fau
         github.order("DELETE", "fault")
         github.fault("struck", **{**fault.params, "endpoint": pattern(asked)})
         alive(github)
-        run = Run(datetime.now(UTC).replace(microsecond=0))
         began = time.monotonic()
-        looked = look(context, (), Questions.of(LOOKED), run, Secret(TOKEN), lambda _: None)
+        found, _ = judged(context)
         took = time.monotonic() - began
-        check(said(seen_by(looked.seen.ask, run), context), fault, asked, healthy)
+        check(found, fault, asked, healthy)
         assert took < DEADLINE + SPARE, f"{fault.name} at {asked}: {took:.1f} s"
 
 
@@ -392,11 +309,9 @@ def test_a_fault_everywhere(
     context = world(github)
     if name_ == "stall":
         context = replace(context, limits=replace(context.limits, deadline=type(context.limits.deadline)(seconds=1)))
-    run = Run(datetime.now(UTC).replace(microsecond=0))
     began = time.monotonic()
-    looked = look(context, (), Questions.of(LOOKED), run, Secret(TOKEN), lambda _: None)
+    found, _ = judged(context)
     assert time.monotonic() - began < DEADLINE + SPARE
-    found = said(seen_by(looked.seen.ask, run), context)
     readers = frozenset[str]().union(*healthy.readers.values())
     assert found.verdict.word == "unknown"
     assert found.those("unknown") == readers
@@ -405,16 +320,12 @@ def test_a_fault_everywhere(
 
 def test_a_flapping_runner_is_asked_twice_and_cleared(github: Standin) -> None:
     github.fault("runner-flaps")
-    run = Run(datetime.now(UTC).replace(microsecond=0))
-    looked = look(world(github), (), Questions.of(LOOKED), run, Secret(TOKEN), lambda _: None)
-    assert said(seen_by(looked.seen.ask, run), world(github)).verdict.word == "deploy"
+    assert judged(world(github))[0].verdict.word == "deploy"
 
 
 def test_a_clock_of_githubs_that_is_wrong_clears_nobody(github: Standin) -> None:
     """Which of the clocks is wrong cannot be told; a runner whose clock differs from GitHub's is not fit."""
     github.fault("clock", seconds=3600)
-    run = Run(datetime.now(UTC).replace(microsecond=0))
-    looked = look(world(github), (), Questions.of(LOOKED), run, Secret(TOKEN), lambda _: None)
-    found = said(seen_by(looked.seen.ask, run), world(github))
+    found, _ = judged(world(github))
     assert found.those("broken") == {"runner-health/clock-true"}
     assert found.verdict.word == "hold", (found.verdict.line, found.outcomes)

@@ -1,0 +1,112 @@
+"""The gate's own judgement over a stand-in: the real look over HTTP, the recorded hosts of a healthy lab, the quick checks,
+the verdict. What a test of GitHub needs of the gate, without hosts of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fixtures.ask import Ask
+from fixtures.facts.context import Context
+from fixtures.facts.registrations import choices
+from fixtures.facts.seen import Unseen
+from fixtures.known import Known
+from fixtures.look import Looked, Questions, look
+from fixtures.looks import Run
+from fixtures.secrets import Secret
+from fixtures.seen import Seen
+from fixtures.verdict import Check, Judgement, Mode, Traffic, Verdict, judge
+from tests import worlds
+from tests.checks.test_every_check import CHECKS, closure_of, outcome
+from tests.lab.standin import TOKEN, Standin
+
+RECORDED, _RUN, HOSTS, _BASE = worlds.healthy()
+DEADLINE = 4.0  # seconds
+
+
+def alive(github: Standin) -> None:
+    for runner in RECORDED.runners:
+        github.poll(runner.name)
+
+
+def marks(check: str) -> Mapping[str, Any]:
+    return next(m for m in CHECKS[check].pytestmark if m.name == "guarantee").kwargs  # type: ignore[attr-defined,no-any-return]
+
+
+QUICK = tuple(check for check in CHECKS if marks(check)["when"] == "quick")
+NAMES = frozenset().union(*(closure_of(CHECKS[check]) for check in QUICK))
+
+
+def world(github: Standin, **changes: Any) -> Context:
+    """The recorded lab's context, for this stand-in."""
+    limits = replace(RECORDED.limits, deadline=timedelta(seconds=DEADLINE))
+    return replace(RECORDED, **{"github": replace(RECORDED.github, api_url=github.url), "limits": limits, **changes})
+
+
+def seen_by(ask: Ask, run: Run) -> Seen:
+    return Seen(run, HOSTS, ask)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the gate says: the outcome of every quick check, by its name with its runner, and the verdict."""
+
+    outcomes: Mapping[str, str]
+    verdict: Verdict
+
+    def those(self, outcome_: str) -> frozenset[str]:
+        return frozenset(check.partition("[")[0] for check, found in self.outcomes.items() if found == outcome_)
+
+
+def said(seen: Seen, context: Context) -> Said:
+    """The quick profile's checks over what was seen, and the verdict, as the gate comes to them."""
+    known = Known(seen, context)
+    today = seen.run.now.date()
+    owed, reported, outcomes = [], {}, {}
+    for which in QUICK:
+        m = marks(which)
+        keys = ("severity", "when", "per", "rollback", "waivable")
+        check = Check(which, m["of"], m["promise"], "claim", *(m[key] for key in keys))
+        for runner in context.approved(today) if m["per"] == "runner" else (None,):
+            found = outcome(CHECKS[which], known, runner or context.primary)
+            judgement = Judgement(check, runner.name if runner else "", found)  # type: ignore[arg-type]
+            owed.append((check, judgement.runner))
+            reported[judgement.key] = judgement
+            outcomes[judgement.name] = found
+    try:
+        registrations = known.github("registrations")
+        takers = {c.runner: tuple(t.name for t in c.takers) for c in choices(context.approved(today), registrations)}
+        busy = frozenset(r.name.casefold() for r in registrations.runners if r.busy)
+        traffic = Traffic(takers, busy)
+    except Unseen:
+        traffic = None
+    return Said(outcomes, judge(owed, reported, context, today, traffic, Mode("quick")))
+
+
+LOOKED = frozenset(
+    [
+        "registrations",
+        "github_clock",
+        "environment",
+        "secret_names",
+        "workflows",
+        "in_flight",
+        "record",
+        "artifacts",
+        "queue",
+        "variables",
+        "runner_groups",
+        "gate_token",
+    ]
+)
+"""Looks of the quick gate; test_endpoint_faults.py holds them against the checks."""
+
+
+def judged(context: Context, token: str = TOKEN) -> tuple[Said, Looked]:
+    """The whole of it, now."""
+    run = Run(datetime.now(UTC).replace(microsecond=0))
+    looked = look(context, (), Questions.of(LOOKED), run, Secret(token), lambda _: None)
+    return said(seen_by(looked.seen.ask, run), context), looked
