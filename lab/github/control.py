@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from lab.github import runnerdoor, tokens
+from lab.github import kinds, runnerdoor, tokens
 from lab.github.hub import Hub
 
 Reply = tuple[int, Any]
@@ -67,6 +67,10 @@ def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -
             # What jobs on GitHub's own machines give, by the path of their workflow file.
             hub.actions.outputs = {str(path): _texts(found) for path, found in body.items() if isinstance(found, dict)}
             return 200, dict(hub.actions.outputs)
+        case "PUT", ["kind"]:
+            hub.kind = kinds.parse(body)
+            hub.lay()
+            return 200, {"prefix": hub.kind.prefix, "versions": list(hub.kind.versions)}
         case "POST", ["tokens"]:
             token, grant = tokens.parse(body)
             hub.tokens[token] = grant

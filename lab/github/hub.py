@@ -18,6 +18,7 @@ from lab.github.actions import Actions
 from lab.github.endpoints_repo import ROUTES
 from lab.github.history import DEFAULT_GROUP, build, repository_files
 from lab.github.jobs import Jobs
+from lab.github.kinds import Kind
 from lab.github.router import Router
 from lab.github.tokens import Grant
 from lab.github.transport import TransportFault
@@ -46,6 +47,7 @@ class Hub:
         self._flips: dict[tuple[str, str], int] = {}
         self.jobs = Jobs()
         self.actions = Actions(self.jobs, lambda: self.world)
+        self.kind = Kind()
         self.tokens: dict[str, Grant] = {}
         """Further tokens, by their word."""
         self.used = 0
@@ -59,6 +61,7 @@ class Hub:
         self.world.runners += [Runner(**asdict(runner)) for runner in self.strangers.values()]
         for name in self.world_faults:
             MUTATIONS[name](self.world)
+        self.kind.shape(self.world)
         for name, (_, version) in self._polls.items():
             runner = self.world.runner(name)
             if runner is not None and version:

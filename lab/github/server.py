@@ -21,11 +21,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from lab.github import doors, transport
 from lab.github.control import control
 from lab.github.hub import Hub
+from lab.github.kinds import VERSIONS
 from lab.github.router import Ask, Refused, by_name, not_found
 from lab.github.tokens import Grant
 from lab.github.transport import TransportFault, Wire
-
-VERSIONS = ("2022-11-28", "2026-03-10")
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,9 @@ class Handler(BaseHTTPRequestHandler):
         hub = self.server.hub
         with hub.lock:
             hub.jobs.tick(hub.world)
-            path = by_name(url.path, hub.world)
+            prefix = hub.kind.prefix
+            below = url.path.removeprefix(prefix) if url.path.startswith(f"{prefix}/") else "/not/below/the/api"
+            path = by_name(below, hub.world)
             line = f"{method} {path}" + (f"?{url.query}" if url.query else "")
             faults = [fault for fault in hub.transport_faults.values() if fault.strikes(line)]
         for fault in faults:
@@ -130,14 +131,15 @@ class Handler(BaseHTTPRequestHandler):
             if changed is not None:
                 return self._seal(changed[0], changed[1], changed[2], rate=hub.rate(0 if changed[0] == 401 else 1))
         version = self.headers.get("X-GitHub-Api-Version") or VERSIONS[0]
+        served = hub.kind.versions
         extra = {"x-github-api-version-selected": version}
         rate = hub.rate()
         try:
-            if version not in VERSIONS:
+            if version not in served:
                 raise Refused(410, f"The API version {version} is not supported.")
             self.grant = grant = self._admit()
             found = hub.router.find(method, path)
-            if found is None:
+            if found is None or not hub.kind.serves(path, hub.world.owner):
                 raise not_found()
             if found.route.needs:
                 extra["X-Accepted-GitHub-Permissions"] = f"{found.route.needs}={found.route.level}"
@@ -147,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(403, "API rate limit exceeded for user ID 1.")
             ask = Ask(
                 world=hub.world,
-                base=f"http://{self.headers.get('Host') or 'localhost'}",
+                base=f"http://{self.headers.get('Host') or 'localhost'}{hub.kind.prefix}",
                 path=path,
                 query=dict(parse_qsl(query, keep_blank_values=True)),
                 names=found.names,
@@ -210,6 +212,8 @@ class Handler(BaseHTTPRequestHandler):
             rate = rate if free else self.server.hub.rate(1)
         headers |= {f"x-ratelimit-{name}": str(number) for name, number in rate.items()}
         headers["x-ratelimit-resource"] = "core"
+        if self.server.hub.kind.enterprise:
+            headers["X-GitHub-Enterprise-Version"] = self.server.hub.kind.enterprise
         if status != 401 and self.grant is not None and self.grant.ends is not None:
             headers["GitHub-Authentication-Token-Expiration"] = f"{self.grant.ends:%Y-%m-%d %H:%M:%S} UTC"
         if status != 401 and self.grant is not None and self.grant.scopes is not None:

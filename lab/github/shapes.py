@@ -94,7 +94,7 @@ def user(base: str, login: str, kind: str = "User", user_id: int | None = None) 
 
 
 def organisation(world: World, base: str) -> Json:
-    return user(base, world.owner, "Organization", ORG_ID)
+    return user(base, world.owner, "User" if world.owned_by_user else "Organization", ORG_ID)
 
 
 def minimal_repository(world: World, base: str, full_name: str = "") -> Json:
@@ -121,43 +121,47 @@ def minimal_repository(world: World, base: str, full_name: str = "") -> Json:
 def repository(world: World, base: str) -> Json:
     """`visibility`, `permissions` and the merge settings are what a read-only token sees."""
     host = f"github.com/{world.full_name}"
-    return minimal_repository(world, base) | {
-        "created_at": iso(world.created),
-        "updated_at": iso(world.now),
-        "pushed_at": iso(world.now),
-        "git_url": f"git://{host}.git",
-        "ssh_url": f"git@github.com:{world.full_name}.git",
-        "clone_url": f"https://{host}.git",
-        "svn_url": f"https://{host}",
-        "mirror_url": None,
-        "homepage": None,
-        "language": "Python",
-        "license": None,
-        "size": 1840,
-        "forks_count": 0,
-        "stargazers_count": 0,
-        "watchers_count": 0,
-        "open_issues_count": 0,
-        "subscribers_count": 3,
-        "network_count": 0,
-        "forks": 0,
-        "watchers": 0,
-        "open_issues": 0,
-        "default_branch": world.default_branch,
-        "visibility": "private",
-        "has_issues": True,
-        "has_projects": True,
-        "has_wiki": False,
-        "has_pages": False,
-        "has_discussions": False,
-        "archived": False,
-        "disabled": False,
-        "is_template": False,
-        "topics": [],
-        "allow_forking": False,
-        "permissions": {"admin": False, "maintain": False, "push": False, "triage": False, "pull": True},
-        "organization": organisation(world, base),
-    }
+    organisation_ = {} if world.owned_by_user else {"organization": organisation(world, base)}
+    return (
+        minimal_repository(world, base)
+        | organisation_
+        | {
+            "created_at": iso(world.created),
+            "updated_at": iso(world.now),
+            "pushed_at": iso(world.now),
+            "git_url": f"git://{host}.git",
+            "ssh_url": f"git@github.com:{world.full_name}.git",
+            "clone_url": f"https://{host}.git",
+            "svn_url": f"https://{host}",
+            "mirror_url": None,
+            "homepage": None,
+            "language": "Python",
+            "license": None,
+            "size": 1840,
+            "forks_count": 0,
+            "stargazers_count": 0,
+            "watchers_count": 0,
+            "open_issues_count": 0,
+            "subscribers_count": 3,
+            "network_count": 0,
+            "forks": 0,
+            "watchers": 0,
+            "open_issues": 0,
+            "default_branch": world.default_branch,
+            "visibility": "private",
+            "has_issues": True,
+            "has_projects": True,
+            "has_wiki": False,
+            "has_pages": False,
+            "has_discussions": False,
+            "archived": False,
+            "disabled": False,
+            "is_template": False,
+            "topics": [],
+            "allow_forking": False,
+            "permissions": {"admin": False, "maintain": False, "push": False, "triage": False, "pull": True},
+        }
+    )
 
 
 def runner(it: Runner, online: bool) -> Json:

@@ -290,6 +290,7 @@ class World:
     last_id: int = 41_000_000_000
     enterprise: str = ""
     """The version of a server of one's own (GHES); "" for GitHub's service."""
+    owned_by_user: bool = False
 
     @property
     def full_name(self) -> str:

@@ -40,10 +40,10 @@ QUICK = tuple(check for check in CHECKS if marks(check)["when"] == "quick")
 NAMES = frozenset().union(*(closure_of(CHECKS[check]) for check in QUICK))
 
 
-def world(github: Standin, **changes: Any) -> Context:
+def world(standin: Standin, **changes: Any) -> Context:
     """The recorded lab's context, for this stand-in."""
     limits = replace(RECORDED.limits, deadline=timedelta(seconds=DEADLINE))
-    return replace(RECORDED, **{"github": replace(RECORDED.github, api_url=github.url), "limits": limits, **changes})
+    return replace(RECORDED, **{"github": replace(RECORDED.github, api_url=standin.url), "limits": limits, **changes})
 
 
 def seen_by(ask: Ask, run: Run) -> Seen:
