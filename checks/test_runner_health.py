@@ -7,18 +7,26 @@ from datetime import datetime
 from checks.guarantees import RUNNER_HEALTH, verifies
 from fixtures.facts import rights
 from fixtures.facts.certificates import Certificates
+from fixtures.facts.connections import Connections
 from fixtures.facts.contact import Clock, Contact
 from fixtures.facts.context import Context, Limits, Runner
 from fixtures.facts.controls import Controls
+from fixtures.facts.diag import Diag
 from fixtures.facts.egress import Egress
-from fixtures.facts.host import Disks, Listeners, Reaches, Unit
+from fixtures.facts.host import Disks, Reaches
+from fixtures.facts.identity import Identity
+from fixtures.facts.installed import Installed, overdue
 from fixtures.facts.memory import Memory
+from fixtures.facts.processes import Processes
 from fixtures.facts.registrations import Registrations
+from fixtures.facts.releases import Releases, version
 from fixtures.facts.runtime import Runtime
-from fixtures.facts.seen import NotApplicable
+from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.facts.serviceenv import ServiceEnv
 from fixtures.facts.tools import Tools
+from fixtures.facts.unit import Unit
 from fixtures.facts.upkeep import Upkeep
+from fixtures.facts.workspace import Workspace
 
 
 @verifies(
@@ -84,11 +92,13 @@ def test_online(runner: Runner, registrations: Registrations) -> None:
     remedy="ssh {runner.host} sudo systemctl enable --now {unit.name}",
 )
 def test_service_running(runner: Runner, unit: Unit) -> None:
-    """The runner's unit is active, enabled at boot, and not relaunching."""
-    assert unit.loaded, unit
-    assert unit.active_state == "active", unit
-    assert unit.enabled, unit
-    assert unit.relaunches < 3, unit
+    """The runner's unit is active, enabled at boot, able to start anew, and not relaunching."""
+    assert unit.loaded, f"{unit}"
+    assert unit.active_state == "active", f"{unit}"
+    assert unit.enabled, f"{unit}"
+    assert not unit.elsewhere, f"{unit}"
+    assert not unit.start, f"{unit}"
+    assert unit.relaunches < 3, f"{unit}"
 
 
 @verifies(
@@ -100,15 +110,120 @@ def test_service_running(runner: Runner, unit: Unit) -> None:
     rollback=True,
     remedy="ssh {runner.host} 'sudo systemctl restart \"$(cat {runner.directory}/.service)\"'",
 )
-def test_listener_alive(runner: Runner, listeners: Listeners) -> None:
+def test_listener_alive(runner: Runner, processes: Processes) -> None:
     """Exactly one Runner.Listener lives, as the runner's own user, in its unit."""
-    assert len(listeners.found) == 1, listeners
-    assert listeners.alive(), listeners
-    listener = listeners.found[0]
+    assert len(processes.listeners) == 1, f"{processes}"
+    assert processes.listening, f"{processes}"
+    listener = processes.listeners[0]
     assert listener.user == runner.user, f"{listener}; {runner.user} is declared"
     if runner.supervisor == "systemd":
         assert listener.user != "root", listener
         assert listener.unit, listener
+        assert listener.unit == processes.service, f"{listener}; its .service names {processes.service or 'nothing'}"
+
+
+@verifies(
+    RUNNER_HEALTH,
+    "tells-the-truth",
+    severity="blocks",
+    when="quick",
+    per="runner",
+    remedy="ssh {runner.host} 'ps -eo pid,ppid,user,etime,args | grep \"[R]unner\\.\"'",
+)
+def test_tells_the_truth(runner: Runner, registrations: Registrations, processes: Processes) -> None:
+    """The host and GitHub agree: online where a Listener listens, busy where a Worker lives, and each Worker has its Listener."""
+    assert not processes.orphans, f"without a living listener: {', '.join(map(str, processes.orphans))}"
+    found = registrations.named(runner.name)
+    said = "online" if any(r.online for r in found) else "offline" if found else "not registered"
+    is_ = "listens" if processes.listening else "does not listen"
+    assert (said == "online") == processes.listening, f"GitHub says that {runner} is {said}, and on its host it {is_}"
+    claims, works = any(r.busy for r in found), processes.busy
+    if claims != works and processes.turning():
+        raise Unseen(f"whether {runner} is busy: a job began or ended there just now", "ask again in a minute")
+    assert claims == works, (
+        f"GitHub says that {runner} is {'busy' if claims else 'idle'}, and on its host {'a' if works else 'no'} Worker lives"
+    )
+
+
+@verifies(
+    RUNNER_HEALTH,
+    "polling",
+    severity="blocks",
+    when="quick",
+    per="runner",
+    remedy="ssh {runner.host} 'sudo systemctl restart \"$(cat {runner.directory}/.service)\"'",
+)
+def test_polling(runner: Runner, processes: Processes, connections: Connections, diag: Diag) -> None:
+    """The Listener holds its connection to GitHub, and its log does not end in a known hang."""
+    assert processes.listening, f"nobody polls for {runner}: {processes}"
+    assert connections.held, f"{runner} hears of no job: {connections}"
+    assert not diag.hang(processes.busy), f"{runner}: {diag.hang(processes.busy)}"
+
+
+@verifies(
+    RUNNER_HEALTH,
+    "diag-quiet",
+    severity="blocks",
+    when="quick",
+    per="runner",
+    remedy="ssh {runner.host} 'tail -n 50 {runner.directory}/_diag/{diag.log}'",
+)
+def test_diag_quiet(runner: Runner, diag: Diag, limits: Limits) -> None:
+    """Nothing that the runner's log says since it listens is a critical trouble that lasts."""
+    hits = diag.critical(limits.diag_window)
+    assert not hits, f"{len(hits)} lines of {runner}'s log, the last: {hits[-1]}"
+
+
+@verifies(
+    RUNNER_HEALTH,
+    "version-supported",
+    severity="blocks",
+    when="quick",
+    per="runner",
+    remedy="ssh {runner.host} 'readlink {runner.directory}/bin; ls -l {runner.directory}/_diag/SelfUpdate-*'",
+)
+def test_version_supported(
+    runner: Runner, installed: Installed, runner_releases: Releases, limits: Limits, now: datetime
+) -> None:
+    """The installed version is above the floor and not long behind the latest release, and no update is stuck."""
+    assert not installed.stuck, f"{runner}: {installed}"
+    assert installed.version >= version(limits.runner_floor), (
+        f"{runner} has {installed}; {limits.runner_floor} is the floor"
+    )
+    newer = runner_releases.newer(installed.version)
+    assert not overdue(installed, newer, now, limits.runner_age), (
+        f"{runner}: {overdue(installed, newer, now, limits.runner_age)}"
+    )
+
+
+@verifies(
+    RUNNER_HEALTH,
+    "workspace-clean",
+    severity="blocks",
+    when="quick",
+    per="runner",
+    remedy="ssh {runner.host} 'sudo find {workspace.folder} -xdev ! -user {runner.user}; ls -la {workspace.folder}/_temp'",
+)
+def test_workspace_clean(runner: Runner, workspace: Workspace) -> None:
+    """Nothing in the work directory belongs to somebody else, and nothing of a dead job is left while the runner is idle."""
+    assert not workspace.foreign, f"{workspace}"
+    assert not workspace.pages, f"{workspace}"
+    assert not workspace.temp or not workspace.idle, f"{workspace}"
+
+
+@verifies(
+    RUNNER_HEALTH,
+    "identity-private",
+    severity="blocks",
+    when="quick",
+    per="runner",
+    remedy="ssh {runner.host} 'ls -la {runner.directory}; sudo chmod 600 {runner.directory}/.credentials_rsaparams'",
+)
+def test_identity_private(runner: Runner, identity: Identity) -> None:
+    """The runner's key is its user's alone, and nobody else may write the runner's tree."""
+    assert not identity.missing, f"{runner} is not registered on its host: {', '.join(identity.missing)} missing"
+    assert identity.private, f"{identity}"
+    assert not identity.loose, f"{identity}"
 
 
 @verifies(

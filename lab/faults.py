@@ -10,6 +10,7 @@ from lab import (
     faults_names,
     faults_operate,
     faults_resources,
+    faults_runner,
     faults_workflows,
 )
 from lab.fault import Fault
@@ -23,6 +24,7 @@ def collected() -> dict[str, Fault]:
     found: dict[str, Fault] = {}
     for fault in (
         *HOST_FAULTS,
+        *faults_runner.FAULTS,
         *faults_github.FAULTS,
         *faults_history.FAULTS,
         *faults_workflows.FAULTS,
@@ -45,6 +47,7 @@ OF_HOSTS = frozenset(
     fault.name
     for fault in (
         *HOST_FAULTS,
+        *faults_runner.FAULTS,
         *faults_machine.FAULTS,
         *faults_resources.FAULTS,
         *faults_drift.FAULTS,

@@ -23,6 +23,7 @@ def each(check: str) -> frozenset[str]:
 REGISTRATIONS = (
     each("runner-health/registered")
     | each("runner-health/online")
+    | each("runner-health/tells-the-truth")
     | {"failover/standby-ready", "failover/choice-binds", "failover/strangers-excluded"}
 )
 """What is read from the lists of runners."""
@@ -90,7 +91,10 @@ NIGHTLY = frozenset({"monitoring/nightly-alive"})
 """What is read from the list of workflows and the runs of the nightly."""
 
 SETTINGS = frozenset({"failover/group-guarded", "secret-masking/token-lasts"})
-EVERYTHING = REGISTRATIONS | SECRETS | VARIABLES | FILES | GUARDED | LAST_GOOD | CLOCK | SETTINGS | NIGHTLY
+RELEASES = each("runner-health/version-supported")
+"""What is read from the list of the runner's own releases."""
+
+EVERYTHING = RELEASES | REGISTRATIONS | SECRETS | VARIABLES | FILES | GUARDED | LAST_GOOD | CLOCK | SETTINGS | NIGHTLY
 
 
 def posted(name: str, params: Mapping[str, Any] | None) -> Callable[[Lab], None]:
@@ -126,6 +130,7 @@ WORLD = (
         "The primary's registration was removed: GitHub does not list it any more.",
         "runner-health/registered[prod-runner-01]",
         "runner-health/online[prod-runner-01]",
+        "runner-health/tells-the-truth[prod-runner-01]",
     ),
     world(
         "labels-drifted",
@@ -136,6 +141,7 @@ WORLD = (
         "runner-offline-at-github",
         "GitHub says offline although the primary polls.",
         "runner-health/online[prod-runner-01]",
+        "runner-health/tells-the-truth[prod-runner-01]",
     ),
     world("runner-flaps", "One answer in two says the primary is offline; asked twice it is online."),
     world(
@@ -195,6 +201,8 @@ WORLD = (
         "A deploy runs on the standby now and holds the lock.",
         "serialization/nothing-in-flight",
         "failover/standby-ready",
+        # Nothing runs there: the lab only says so.
+        "runner-health/tells-the-truth[prod-runner-02]",
     ),
     world(
         "lock-held-by-waiting-run",
@@ -206,9 +214,8 @@ WORLD = (
         "GitHub says that the standby is offline.",
         "failover/standby-ready",
         "runner-health/online[prod-runner-02]",
+        "runner-health/tells-the-truth[prod-runner-02]",
     ),
-    world("standby-busy", "The standby runs somebody's tests.", "failover/standby-ready"),
-    world("runner-busy-primary", "The primary runs somebody's tests. That breaks no promise: a deploy waits its turn."),
     world(
         "label-only-primary",
         "The deploy job names the primary's label instead of the gate's choice: it would wait a day for a dead runner.",

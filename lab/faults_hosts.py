@@ -19,7 +19,8 @@ NOTHING: frozenset[str] = frozenset()
 SKEW = "+7m"
 """More than the 5 minutes after which a runner's login at GitHub fails."""
 SEEN_OVER_SSH = (
-    "service-running", "listener-alive", "disk-room", "clock-true", "reaches-production", "reaches-github",
+    "service-running", "listener-alive", "tells-the-truth", "polling", "diag-quiet", "version-supported",
+    "workspace-clean", "identity-private", "disk-room", "clock-true", "reaches-production", "reaches-github",
     "targets-certified", "memory-room", "load-sane", "container-runtime", "tools-present", "hooks-in-place",
     "no-pending-reboot", "hardened",
 )  # fmt: skip
@@ -212,7 +213,7 @@ def hear_all(lab: Lab) -> None:
 
 UNREACHABLE = health(PRIMARY, "reachable")
 UNSEEN = unseen(PRIMARY) | SEEN_OF_ALL
-OFFLINE = ("service-running", "online", "listener-alive")
+OFFLINE = ("service-running", "online", "listener-alive", "polling")
 
 HOST_FAULTS: tuple[Fault, ...] = (
     Fault("service-stopped", "Somebody stopped the primary's service and went home: no listener, offline at GitHub.",
@@ -220,12 +221,12 @@ HOST_FAULTS: tuple[Fault, ...] = (
     Fault("service-disabled", "The primary runs, but its service will not come back after a reboot.",
           health(PRIMARY, "service-running"), NOTHING, NSPAWN, disable_service, enable_service, PRIMARY),
     Fault("listener-gone-unit-active", "systemd calls the primary's unit active, while its listener is dead.",
-          health(PRIMARY, "listener-alive", "online"), NOTHING, NSPAWN, lose_listener, regain_listener, PRIMARY),
+          health(PRIMARY, "listener-alive", "online", "polling"), NOTHING, NSPAWN, lose_listener, regain_listener, PRIMARY),
     Fault("secondary-stopped", "The standby's service was stopped weeks ago, and nobody looked.",
           health(STANDBY, *OFFLINE) | {"failover/standby-ready"}, NOTHING, NSPAWN,
           stop_service(STANDBY), start_service(STANDBY), STANDBY),
     Fault("listener-killed-loopback", "The primary's listener, a plain process, was killed; nothing starts it again.",
-          health(PRIMARY, "listener-alive", "online"), NOTHING, LOOPBACK, kill_listener, start_listener, PRIMARY),
+          health(PRIMARY, "listener-alive", "online", "polling"), NOTHING, LOOPBACK, kill_listener, start_listener, PRIMARY),
     Fault("disk-full-work", "The primary's work directory has no byte left.",
           health(PRIMARY, "disk-room"), NOTHING, NSPAWN,
           in_work('dd if=/dev/zero of="$work/ballast" bs=1M status=none 2>/dev/null || true'),

@@ -27,10 +27,12 @@ from fixtures.facts.context import (
     Source,
     Target,
 )
-from fixtures.facts.host import Disks, Listener, Listeners, Mount, Unit
+from fixtures.facts.host import Disks, Mount
+from fixtures.facts.processes import Process, Processes
 from fixtures.facts.record import Artifact, Artifacts, Deployment, Record
 from fixtures.facts.registrations import Registration, Registrations
 from fixtures.facts.seen import HostSeen, Output
+from fixtures.facts.unit import Unit
 from fixtures.facts.workflows import Workflow, Workflows
 from fixtures.looks import Run
 from fixtures.seen import load
@@ -87,16 +89,26 @@ def registrations(*more: Registration) -> Registrations:
     return Registrations((registration(), registration("prod-2", 2), *more))
 
 
-def listener(**changes: Any) -> Listener:
-    return replace(Listener(68, "runner", "S", "actions.runner.acme-widgets.prod-1.service"), **changes)
+UNIT = "actions.runner.acme-widgets.prod-1.service"
 
 
-def listeners(*found: Listener) -> Listeners:
-    return Listeners(found or (listener(),))
+def listener(**changes: Any) -> Process:
+    return replace(Process("listener", 68, 60, "runner", "S", UNIT, 9000.0), **changes)
+
+
+def worker(**changes: Any) -> Process:
+    return replace(Process("worker", 99, 68, "runner", "S", UNIT, 300.0), **changes)
+
+
+def processes(*found: Process, service: str = UNIT, quiet: float = 9000.0) -> Processes:
+    """A listener, and whatever else; with any given, those alone."""
+    all_ = found or (listener(),)
+    of = {kind: tuple(p for p in all_ if p.kind == kind) for kind in ("listener", "worker")}
+    return Processes(service, of["listener"], of["worker"], quiet)
 
 
 def unit(**changes: Any) -> Unit:
-    made = Unit("actions.runner.acme-widgets.prod-1.service", True, "active", "running", True, "success", 0)
+    made = Unit(UNIT, True, "active", "running", True, "success", 0)
     return replace(made, **changes)
 
 

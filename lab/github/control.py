@@ -91,15 +91,21 @@ def _jobs(hub: Hub, method: str, which: list[str], body: Mapping[str, Any]) -> R
     match method, which:
         case "POST", []:
             return 201, jobs.shown(jobs.create(hub.world, body))
+        case "GET", []:
+            return 200, [jobs.shown(live) | {"log": len(live.log)} for live in jobs.live.values()]
         case "PATCH", ["limits"]:
             for name, seconds in body.items():
                 if name not in vars(jobs.limits) or not isinstance(seconds, (int, float)):
                     raise ValueError(f"no limit is called {name}; there are {', '.join(vars(jobs.limits))}, in seconds")
                 setattr(jobs.limits, name, float(seconds))
             return 200, vars(jobs.limits)
-    live = jobs.live.get(int(which[0])) if len(which) == 1 and which[0].isdecimal() else None
-    if live is None:
+    live = jobs.live.get(int(which[0])) if which and which[0].isdecimal() else None
+    if live is None or which[1:] not in ([], ["lose"]):
         return 404, {"message": "no such job"}
+    if (method, which[1:]) == ("POST", ["lose"]):
+        # As after ten minutes in which nobody renewed.
+        live.lease_until = 0.0
+        jobs.tick(hub.world)
     if method == "DELETE":
         jobs.cancel(hub.world, live.job.id)
     return 200, jobs.shown(live)

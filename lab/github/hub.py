@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.github import mutate, mutate_files, mutate_history, mutate_operate, tokens, transport
+from lab.github import mutate, mutate_files, mutate_history, mutate_operate, software, tokens, transport
 from lab.github.actions import Actions
 from lab.github.endpoints_repo import ROUTES
 from lab.github.history import DEFAULT_GROUP, build, repository_files
@@ -25,7 +25,13 @@ from lab.github.transport import TransportFault
 from lab.github.world import ONLINE_SECONDS, Runner, World, iso
 
 HOURLY = 5000
-MUTATIONS = {**mutate.MUTATIONS, **mutate_history.MUTATIONS, **mutate_files.MUTATIONS, **mutate_operate.MUTATIONS}
+MUTATIONS = {
+    **mutate.MUTATIONS,
+    **mutate_history.MUTATIONS,
+    **mutate_files.MUTATIONS,
+    **mutate_operate.MUTATIONS,
+    **software.MUTATIONS,
+}
 
 
 class Hub:
@@ -35,7 +41,7 @@ class Hub:
         self._polls: dict[str, tuple[float, str]] = {}
         """Runner name to (monotonic time of its last poll, the version it told). Outlives a reset: agents poll on."""
         self.reset()
-        self.router = Router(self.world, ROUTES)
+        self.router = Router(self.world, (*ROUTES, *software.ROUTES))
 
     def reset(self) -> None:
         """The healthy world, laid back from now, with no fault on and nothing of the rate limit used."""
@@ -57,6 +63,7 @@ class Hub:
     def lay(self) -> None:
         self.world: World = build(self.owner, self.repo, self.laid, repository_files())
         self._known = tuple(self.world.runners)
+        self.world.software = software.published()
         self.world.runners = [runner for runner in self.world.runners if runner.name not in self.removed]
         self.world.runners += [Runner(**asdict(runner)) for runner in self.strangers.values()]
         for name in self.world_faults:

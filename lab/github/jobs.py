@@ -287,6 +287,7 @@ class Jobs:
     def shown(self, live: Live) -> dict[str, Any]:
         """What the lab's own door tells of a job."""
         return {
+            "title": live.run.title,
             "run_id": live.run.id,
             "job_id": live.job.id,
             "state": live.state,

@@ -232,6 +232,15 @@ class Release:
 
 
 @dataclass
+class Software:
+    """A release of the runner itself."""
+
+    version: str
+    published: datetime
+    prerelease: bool = False
+
+
+@dataclass
 class Named:
     """A secret (whose value nobody holds here) or a variable."""
 
@@ -279,6 +288,8 @@ class World:
     gone: set[str] = field(default_factory=set)
     """Shas of commits that answer 404."""
     releases: list[Release] = field(default_factory=list)
+    software: list[Software] = field(default_factory=list)
+    """Releases of the runner, which GitHub publishes."""
     secrets: dict[str, Named] = field(default_factory=dict)
     org_secrets: dict[str, Named] = field(default_factory=dict)
     variables: dict[str, Named] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from fixtures.facts.context import Environment as Wanted
 from fixtures.facts.context import Failover, Limits, Size
 from fixtures.facts.environment import Environment, SecretNames
 from fixtures.facts.host import Reached, Reaches
+from fixtures.facts.processes import Processes
 from fixtures.facts.record import Durations, Flight, InFlight
 from fixtures.facts.registrations import Registrations, choices
 from fixtures.facts.seen import NotApplicable, Unseen
@@ -33,6 +34,7 @@ from tests.worlds import (
     OLD,
     ROLLBACK,
     TODAY,
+    UNIT,
     artifact,
     artifacts,
     deploy_file,
@@ -40,8 +42,8 @@ from tests.worlds import (
     files,
     job_text,
     listener,
-    listeners,
     mount,
+    processes,
     record,
     registration,
     registrations,
@@ -105,8 +107,8 @@ HOLDS: dict[str, Case] = {
     "registered, labels by case": (health.test_registered, (runner(labels=("SELF-HOSTED", "linux", "Production", "PROD-1")), registrations())),
     "online": (health.test_online, (FIRST, registrations(registration("x", 3, online=False)))),
     "service-running": (health.test_service_running, (FIRST, unit(relaunches=2))),
-    "listener-alive": (health.test_listener_alive, (FIRST, listeners())),
-    "listener-alive, plain": (health.test_listener_alive, (runner(supervisor="process", user="root"), listeners(listener(user="root", unit="")))),
+    "listener-alive": (health.test_listener_alive, (FIRST, processes())),
+    "listener-alive, plain": (health.test_listener_alive, (runner(supervisor="process", user="root"), processes(listener(user="root", unit="")))),
     "disk-room": (health.test_disk_room, (FIRST, disks(free=Size(10 * GB), size=Size(100 * GB), inodes=10, inodes_free=1), LIMITS)),
     "clock-true": (health.test_clock_true, (FIRST, clock(30.9, "chronyd"), LIMITS)),
     "clock-true, nobody asked for a daemon": (health.test_clock_true, (FIRST, clock(), Limits(time_daemon=False))),
@@ -153,13 +155,18 @@ BREAKS: dict[str, tuple[Callable[..., None], tuple[Any, ...], str]] = {
     "service-running, activating": (health.test_service_running, (FIRST, unit(active_state="activating", sub_state="auto-restart")), "activating (auto-restart)"),
     "service-running, not at boot": (health.test_service_running, (FIRST, unit(enabled=False)), "not enabled at boot"),
     "service-running, relaunching": (health.test_service_running, (FIRST, unit(relaunches=3)), "relaunched 3 times in the last hour"),
-    "listener-alive, none": (health.test_listener_alive, (FIRST, replace(listeners(), found=())), "no Runner.Listener runs"),
-    "listener-alive, two": (health.test_listener_alive, (FIRST, listeners(listener(), listener(pid=99))), "pid 99"),
-    "listener-alive, stopped": (health.test_listener_alive, (FIRST, listeners(listener(state="T"))), "(state T)"),
-    "listener-alive, dead": (health.test_listener_alive, (FIRST, listeners(listener(state="Z"))), "(state Z)"),
-    "listener-alive, another user": (health.test_listener_alive, (FIRST, listeners(listener(user="me"))), "runner is declared"),
-    "listener-alive, root": (health.test_listener_alive, (runner(user="root"), listeners(listener(user="root"))), "of root"),
-    "listener-alive, in no service": (health.test_listener_alive, (FIRST, listeners(listener(unit=""))), "in no service"),
+    "listener-alive, none": (health.test_listener_alive, (FIRST, Processes(UNIT, (), (), 0)), "no Runner.Listener runs"),
+    "listener-alive, two": (health.test_listener_alive, (FIRST, processes(listener(), listener(pid=99))), "Runner.Listener 99"),
+    "listener-alive, stopped": (health.test_listener_alive, (FIRST, processes(listener(state="T"))), "(state T)"),
+    "listener-alive, dead": (health.test_listener_alive, (FIRST, processes(listener(state="Z"))), "(state Z)"),
+    "listener-alive, another user": (health.test_listener_alive, (FIRST, processes(listener(user="me"))), "runner is declared"),
+    "listener-alive, root": (health.test_listener_alive, (runner(user="root"), processes(listener(user="root"))), "of root"),
+    "service-running, of another directory": (health.test_service_running, (FIRST, unit(elsewhere="/opt/other")), "it is the service of /opt/other"),
+    "service-running, not startable": (health.test_service_running, (FIRST, unit(start="runsvc.sh is empty, so it will not start again")), "it will not start again"),
+    "service-running, a death with 0": (health.test_service_running, (FIRST, unit(active_state="inactive", sub_state="dead", ended="1")), "success, which says nothing: a runner's service ends so whatever killed it; its listener ended last with code 1: not configured"),
+    "listener-alive, in another service": (health.test_listener_alive, (FIRST, processes(listener(unit="tmux.service"))), "its .service names actions.runner"),
+    "listener-alive, no service named": (health.test_listener_alive, (FIRST, processes(service="")), "its .service names nothing"),
+    "listener-alive, in no service": (health.test_listener_alive, (FIRST, processes(listener(unit=""))), "in no service"),
     "disk-room, read-only": (health.test_disk_room, (FIRST, disks(writable=False), LIMITS), "READ-ONLY"),
     "disk-room, bytes": (health.test_disk_room, (FIRST, disks(free=Size(10 * GB - 1), size=Size(20 * GB)), LIMITS), "10 GiB are needed"),
     "disk-room, percent": (health.test_disk_room, (FIRST, disks(free=Size(20 * GB), size=Size(201 * GB)), LIMITS), "10 % are needed"),

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from fixtures.facts.context import Limits, Runner, Size, Target
-from fixtures.facts.host import Disks, Listener, Listeners, Reaches, TimeDaemons, Unit
+from fixtures.facts.host import Disks, Reaches, TimeDaemons
 from fixtures.facts.hostfacts import HOST_FACTS
 from fixtures.facts.seen import HostSeen, NotApplicable, Output, Unseen
+from fixtures.facts.unit import Unit
 from tests.worlds import HEALTHY, healthy, output, runner, world
 
 RECORDED: dict[str, dict[str, Any]] = {
@@ -215,7 +216,7 @@ def test_each_place_must_be_told() -> None:
         Disks.parse(output("path /\nbytes a 1 0 1 0% /\ninodes a 1 0 1 0% /\nmount / rw\n"), runner())
 
 
-UNIT = "unit actions.runner.a-b.prod-1.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nResult=success\nrelaunches 0\n"
+UNIT = "unit actions.runner.a-b.prod-1.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nResult=success\nrunsvc=526 755\nrelaunches 0\n"
 
 
 def unit(old: str = "", new: str = "", code: int = 0) -> Unit:
@@ -242,6 +243,12 @@ def test_a_unit_that_runs() -> None:
         ("UnitFileState=enabled", "UnitFileState=enabled-runtime", "enabled", True),
         ("Result=success", "Result=exit-code", "result", "exit-code"),
         ("relaunches 0", "relaunches 17", "relaunches", 17),
+        ("runsvc=526 755", "runsvc=none", "start", ""),
+        ("runsvc=526 755", "runsvc=526 700", "start", ""),
+        ("runsvc=526 755", "runsvc=0 755", "start", "runsvc.sh is empty, so it will not start again"),
+        ("runsvc=526 755", "runsvc=526 644", "start", "runsvc.sh cannot be executed, so it will not start again"),
+        ("runsvc=526 755", "runsvc=526 755\nelsewhere=/opt/a=b", "elsewhere", "/opt/a=b"),
+        ("relaunches 0", "relaunches 0\nended=null", "ended", "null"),
     ],
 )
 def test_what_is_wrong_with_a_unit(old: str, new: str, field: str, value: Any) -> None:
@@ -268,6 +275,8 @@ def test_a_plain_process_has_no_unit() -> None:
         ("", "", 93, "systemctl did not answer"),
         ("relaunches 0", "journal blind", 0, "its journal is hidden from this user"),
         ("relaunches 0\n", "", 0, "journalctl gave no answer"),
+        ("runsvc=526 755\n", "", 0, "stat gave no answer for runsvc.sh"),
+        ("runsvc=526 755", "runsvc=", 0, "stat gave no answer for runsvc.sh"),
         ("relaunches 0", "relaunches many", 0, "journalctl gave no answer"),
         ("relaunches 0", f"relaunches {'9' * 5000}", 0, "journalctl gave no answer"),
         ("ActiveState=active\n", "", 0, "something else than a unit"),
@@ -279,49 +288,6 @@ def test_a_plain_process_has_no_unit() -> None:
 def test_a_unit_that_cannot_be_seen(old: str, new: str, code: int, what: str) -> None:
     with pytest.raises(Unseen, match=re.escape(what)):
         unit(old, new, code)
-
-
-V1 = "9:name=systemd:/system.slice/r.service 8:pids:/ 0::/system.slice/r.service "
-
-
-def listeners(*rows: str) -> Listeners:
-    return Listeners.parse(output("".join(f"listener {row}\n" for row in rows) + "init 1\n"), runner())
-
-
-@pytest.mark.parametrize(
-    ("cgroups", "of"),
-    [
-        ("0::/system.slice/r.service ", "r.service"),
-        (V1, "r.service"),
-        ("0::/system.slice/r.service/child ", "r.service"),
-        ("0::/user.slice/user-1000.slice/session-3.scope ", ""),
-        ("0::/ ", ""),
-        ("", ""),
-        ("0::/system.slice/actions.runner.a-b.x.service ", "actions.runner.a-b.x.service"),
-        ("1:name=systemd:/ 0::/system.slice/r.service ", "r.service"),
-    ],
-)
-def test_the_service_that_a_listener_lives_in(cgroups: str, of: str) -> None:
-    assert listeners(f"68 Ssl runner {cgroups}").found == (Listener(68, "runner", "S", of),)
-
-
-@pytest.mark.parametrize(
-    ("state", "alive"), [("S", 1), ("Ssl", 1), ("R", 1), ("D", 1), ("T", 0), ("Tl", 0), ("t", 0), ("Z", 0), ("X", 0)]
-)
-def test_who_is_stopped_or_dead_is_not_alive(state: str, alive: int) -> None:
-    assert len(listeners(f"68 {state} runner {V1}").alive()) == alive
-
-
-def test_several_and_none() -> None:
-    both = listeners(f"68 S runner {V1}", f"99 S root {V1}")
-    assert [p.pid for p in both.found] == [68, 99]
-    assert repr(both) == "pid 68 of runner in r.service (state S), pid 99 of root in r.service (state S)"
-    assert repr(listeners()) == "no Runner.Listener runs"
-
-
-def test_a_list_that_broke_off_is_unseen() -> None:
-    with pytest.raises(Unseen, match="or broke off"):
-        Listeners.parse(output(f"listener 68 S runner {V1}\n"), runner())
 
 
 def test_time_daemons() -> None:

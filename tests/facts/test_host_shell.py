@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -15,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from fixtures.facts.context import Limits, Target
-from fixtures.facts.host import Disks, Listeners, Reaches, TimeDaemons, Unit
+from fixtures.facts.host import Disks, Reaches, TimeDaemons
 from fixtures.facts.hostfacts import HOST_FACTS
 from fixtures.facts.seen import Output, Unseen
+from fixtures.facts.unit import Unit
 from tests.fixtures.api import Api, api, says
 from tests.shells import SHELLS, commands, run
 from tests.worlds import runner, world
@@ -84,7 +82,7 @@ def test_disks_reads_a_mount_point_with_a_blank(sh: list[str], home: Path, tmp_p
 
 def tools(tmp_path: Path, **scripts: str) -> str:
     """A PATH with these commands and coreutils, and no systemd."""
-    usual = ("sh", "head", "printf", "awk", "sed", "tr", "stat", "cat", "sort", "timeout", "bash", "sleep")
+    usual = ("sh", "head", "printf", "awk", "sed", "tr", "stat", "cat", "sort", "tail", "timeout", "bash", "sleep")
     return commands(tmp_path / "bin", *usual, **scripts)
 
 
@@ -139,58 +137,6 @@ def test_a_hostile_service_file_reaches_no_shell(home: Path, tmp_path: Path) -> 
     with pytest.raises(Unseen, match="something else than a unit"):
         Unit.parse(out, of)
     assert not (tmp_path / "touched").exists()
-
-
-@pytest.fixture
-def listener(home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is called as the listener is, and waits."""
-    (home / "bin").mkdir()
-    (home / "bin" / "Runner.Listener").symlink_to(shutil.which("bash") or "bash")
-    (home / "run").write_text("read -r _\n")
-    process = subprocess.Popen([f"{home}/bin/Runner.Listener", "run"], cwd=home, stdin=subprocess.PIPE)
-    time.sleep(0.1)
-    yield process
-    process.kill()
-    process.wait()
-
-
-def test_listeners(sh: list[str], home: Path, listener: subprocess.Popen[bytes]) -> None:
-    of = runner(directory=str(home))
-    found = Listeners.parse(run(sh, "listeners", of), of)
-    assert [(p.pid, p.user) for p in found.alive()] == [(listener.pid, pwd.getpwuid(os.getuid()).pw_name)]
-    other = runner(directory=f"{home}/other")
-    assert Listeners.parse(run(sh, "listeners", other), other).found == ()
-
-
-@pytest.mark.parametrize("columns", ["", "40", "80"])
-def test_a_narrow_terminal_hides_no_listener(
-    home: Path, listener: subprocess.Popen[bytes], columns: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`ps` cuts its lines to COLUMNS even in a pipe; what it cuts off is the name that is looked for."""
-    monkeypatch.setenv("COLUMNS", columns)
-    of = runner(directory=str(home))
-    assert [p.pid for p in Listeners.parse(run(["sh"], "listeners", of), of).alive()] == [listener.pid]
-
-
-def test_a_stopped_listener_is_not_alive(home: Path, listener: subprocess.Popen[bytes]) -> None:
-    listener.send_signal(signal.SIGSTOP)
-    time.sleep(0.1)
-    of = runner(directory=str(home))
-    found = Listeners.parse(run(["sh"], "listeners", of), of)
-    assert [p.state for p in found.found] == ["T"]
-    assert found.alive() == ()
-
-
-def test_two_listeners_are_two(home: Path, listener: subprocess.Popen[bytes]) -> None:
-    (home / "bin.2.336.0").symlink_to("bin")
-    second = subprocess.Popen([f"{home}/bin.2.336.0/Runner.Listener", "run"], cwd=home, stdin=subprocess.PIPE)
-    try:
-        time.sleep(0.1)
-        of = runner(directory=str(home))
-        assert {p.pid for p in Listeners.parse(run(["sh"], "listeners", of), of).found} == {listener.pid, second.pid}
-    finally:
-        second.kill()
-        second.wait()
 
 
 def test_time_daemons(sh: list[str]) -> None:
