@@ -217,6 +217,12 @@ WORLD = (
         "runner-health/tells-the-truth[prod-runner-02]",
     ),
     world(
+        "busy-mismatch",
+        "GitHub says that the standby is busy with somebody's tests, and no Worker lives there.",
+        "failover/standby-ready",
+        "runner-health/tells-the-truth[prod-runner-02]",
+    ),
+    world(
         "label-only-primary",
         "The deploy job names the primary's label instead of the gate's choice: it would wait a day for a dead runner.",
         "failover/reachable-by-job",

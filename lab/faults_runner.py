@@ -213,9 +213,6 @@ def on_primary(name: str, story: str, slugs: tuple[str, ...], inject: str, heal:
 
 
 FAULTS: tuple[Fault, ...] = (
-    Fault("busy-mismatch", "GitHub says that the standby is busy, and no Worker lives there.",
-          health(STANDBY, "tells-the-truth") | {"failover/standby-ready"}, NOTHING, BOTH,
-          posted("standby-busy"), deleted("standby-busy")),
     Fault("standby-busy", "The standby runs somebody's tests.",
           frozenset({"failover/standby-ready"}), NOTHING, BOTH, busy(STANDBY, "standby-busy"), idle(STANDBY, "standby-busy")),
     Fault("runner-busy-primary", "The primary runs somebody's tests. That breaks no promise: a deploy waits its turn.",

@@ -197,12 +197,8 @@ def _busy(world: World, name: str) -> None:
     _runner(world, name).busy = True
 
 
-def standby_busy(world: World) -> None:
+def busy_mismatch(world: World) -> None:
     _busy(world, "prod-runner-02")
-
-
-def primary_busy(world: World) -> None:
-    _busy(world, "prod-runner-01")
 
 
 def last_good(world: World) -> str:
@@ -282,7 +278,7 @@ MUTATIONS: dict[str, Mutation] = {
     "deploy-in-flight": deploy_in_flight,
     "lock-held-by-waiting-run": lock_held_by_waiting,
     "standby-offline": standby_offline,
-    "standby-busy": standby_busy,
+    "busy-mismatch": busy_mismatch,
     "label-only-primary": label_only_primary,
     "no-last-good": no_last_good,
     "last-good-pruned": last_good_pruned,
@@ -291,5 +287,4 @@ MUTATIONS: dict[str, Mutation] = {
     "rollback-disabled": rollback_disabled,
     "rollback-no-input": rollback_no_input,
     "slow-deploys": slow_deploys,
-    "runner-busy-primary": primary_busy,
 }
