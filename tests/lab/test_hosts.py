@@ -1,18 +1,11 @@
-"""The lab's hosts: what is pure in a blink, and the engines themselves where this machine can run them.
-
-The engines run from a copy of `lab/`: a copy has its own id, so a lab that somebody has up here is left alone.
-"""
+"""The lab's hosts: what is pure in a blink, and the engines themselves where this machine can run them."""
 
 import datetime
 import json
 import os
 import re
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,11 +13,12 @@ import yaml
 
 from lab import leftovers, monitor, network, tree, world
 from lab.context import context_text, quoted
-from lab.engine import PROBES, Probe, packages_for
+from lab.engine import packages_for
 from lab.faults import FAULTS, heal_lab
 from lab.faults_hosts import HOST_FAULTS
 from lab.process import LabError
 from lab.world import Host, Lab
+from tests.lab.copies import Copy, copied
 
 TODAY = datetime.date(2026, 3, 1)
 
@@ -183,86 +177,10 @@ class TestFaults:
             heal_lab(a_lab(tmp_path), "clock-skw")
 
 
-def probed(engine: str) -> Probe:
-    probe = PROBES[engine]()
-    if probe.possible and probe.missing:
-        return Probe(False, f"missing {', '.join(probe.missing)}")
-    if probe.possible and engine == "nspawn" and os.geteuid() != 0:
-        return Probe(False, "it would need sudo")
-    return probe
-
-
-@dataclass
-class Copy:
-    """A checkout of its own, and the engine it uses."""
-
-    root: Path
-    engine: str
-
-    @property
-    def lab(self) -> Lab:
-        return Lab(self.engine, root=self.root)
-
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        environment = {**os.environ, "LAB_ENGINE": self.engine, "PYTHONDONTWRITEBYTECODE": "1"}
-        environment.pop("PYTHONPATH", None)
-        argv = [sys.executable, "-m", "lab", *words]
-        return subprocess.Popen(
-            argv, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    def run(self, *words: str, code: int = 0) -> str:
-        process = self.start(*words)
-        said, _ = process.communicate(timeout=240)
-        assert process.returncode == code, f"lab {' '.join(words)}: exit {process.returncode}\n{said}"
-        return said
-
-    def on_the_machine(self) -> dict[str, set[str]]:
-        """What the machine holds of this copy, and mounts and links of nobody else's lab."""
-        mounts = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
-        links = {link.name for link in Path("/sys/class/net").iterdir()}
-        mine = self.lab.prefix.removeprefix("rp-")
-        spaces = subprocess.run(
-            ["lsns", "-n", "-t", "net", "-o", "NSFS"], capture_output=True, text=True, check=False
-        ).stdout
-        locks = Path("/run/systemd/nspawn/propagate")
-        return {
-            "mounts": {m for m in mounts if "runner-preflight-lab-" not in m or mine in m},
-            "links": {link for link in links if not link.startswith("rp-") or mine in link},
-            "net namespaces": {line for line in spaces.split() if mine in line},
-            "processes": {f"{pid} {name}" for pid, name in processes() if str(self.root) in name or self.marked(pid)},
-            "cgroups": {str(path) for path in leftovers.cgroups_of(self.lab)},
-            "files": {str(p) for p in (self.lab.run_dir, self.lab.state) if p.exists()}
-            | {p.name for p in locks.glob(f"{self.lab.prefix}-*")},
-        }
-
-    def marked(self, pid: int) -> bool:
-        try:
-            return f"{world.MARK}={self.lab.id}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
-        except OSError:
-            return False
-
-
-def processes() -> Iterator[tuple[int, str]]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                yield int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-
-
 @pytest.fixture(params=["nspawn", "loopback"])
 def copy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Copy]:
-    engine = str(request.param)
-    probe = probed(engine)
-    if not probe.possible:
-        pytest.skip(f"engine {engine}: {probe.reason}")
-    root = tmp_path / "a checkout"
-    shutil.copytree(world.ROOT / "lab", root / "lab", ignore=shutil.ignore_patterns("__pycache__"))
-    one = Copy(root, engine)
-    yield one
-    leftovers.remove(one.lab)
+    with copied(str(request.param), tmp_path / "a checkout") as one:
+        yield one
 
 
 @pytest.mark.lab
