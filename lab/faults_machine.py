@@ -56,6 +56,7 @@ def restart_without_runner(lab: Lab) -> None:
 
 
 def start_runner(lab: Lab) -> None:
+    power.on_again(lab, lab.host(PRIMARY))
     enable_service(lab)
     on(lab, PRIMARY, f"systemctl start {unit(lab, PRIMARY)}")
     lab.wait_online(PRIMARY)
@@ -70,8 +71,10 @@ def far(delay: float, loss: float) -> Callable[[Lab], None]:
     return act
 
 
-def nothing(lab: Lab) -> None:
-    """A reboot is over when it is over."""
+def finish(lab: Lab) -> None:
+    """A reboot is over when it is over, and this one may have been cut short."""
+    power.on_again(lab, lab.host(PRIMARY))
+    lab.wait_online(PRIMARY)
 
 
 GONE = UNREACHABLE | health(PRIMARY, "online")
@@ -88,7 +91,7 @@ FAULTS: tuple[Fault, ...] = (
           away(lambda lab: limits.freeze(lab, lab.host(PRIMARY), True)),
           back(lambda lab: limits.freeze(lab, lab.host(PRIMARY), False)), PRIMARY),
     Fault("rebooted", "The primary rebooted a minute ago, and everything came back by itself.",
-          NOTHING, NOTHING, NSPAWN, restart, nothing, PRIMARY),
+          NOTHING, NOTHING, NSPAWN, restart, finish, PRIMARY),
     Fault("rebooted-without-runner", "The primary rebooted, and its runner's service was never enabled.",
           health(PRIMARY, *OFFLINE), NOTHING, NSPAWN, restart_without_runner, start_runner, PRIMARY),
     Fault("far-away", "The primary is at the other end of the world: a round trip takes 300 ms.",

@@ -23,8 +23,13 @@ def power_off(lab: Lab, host: Host) -> None:
 
 
 def power_on(lab: Lab, host: Host) -> None:
-    """Boot from the disk as it was left, until the gate's user can log in."""
+    """Boot from the disk as it was left, until the gate's user can log in.
+
+    Whatever of the host still runs ends first: a power cut that was itself cut short left it half alive.
+    """
     engine = engine_of(lab)
+    leftovers.kill_all(lab, within=host.name)
+    clear(lab, host)
     distance.link(lab, host, True)
     engine.boot(lab, host)
     engine.wait(lab, host)
@@ -39,6 +44,20 @@ def reboot(lab: Lab, host: Host) -> None:
     clear(lab, host)
     engine.boot(lab, host)
     engine.wait(lab, host)
+
+
+def on_again(lab: Lab, host: Host) -> None:
+    """See a reboot through that was begun: a host that is going down is waited for, one that is down is started."""
+    engine = engine_of(lab)
+
+    def settled() -> bool:
+        if not engine.alive(lab, host):
+            return True
+        return on(lab, host.name, "systemctl is-system-running || true", check=False).strip() not in ("stopping", "")
+
+    until(settled, f"{host.name} to go down or to stay", 40, 0.1)
+    if not engine.alive(lab, host):
+        power_on(lab, host)
 
 
 def clear(lab: Lab, host: Host) -> None:

@@ -17,7 +17,16 @@ from tests.lab.copies import Copy, copied
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 MOMENTS = 9
-FAULTS = ("service-stopped", "egress-dropped", "host-key-changed", "power-cut", "link-down", "host-frozen", "far-away")
+FAULTS = (
+    "service-stopped",
+    "egress-dropped",
+    "host-key-changed",
+    "power-cut",
+    "link-down",
+    "host-frozen",
+    "rebooted",
+    "far-away",
+)
 """One of each kind of trace: a unit, a firewall table, a key file, a dead host, a link, a freezer, a wire."""
 
 
