@@ -28,9 +28,18 @@ def one_line(text: str) -> str:
 # What usually breaks with another check on the same runner, and is mended with it: the effect, and its causes by likelihood.
 COMES_WITH = {
     "runner-health/listener-alive": ("runner-health/service-running",),
-    "runner-health/polling": ("runner-health/service-running", "runner-health/listener-alive"),
-    "runner-health/tells-the-truth": ("runner-health/registered", "runner-health/online"),
-    "runner-health/online": ("runner-health/service-running", "runner-health/listener-alive"),
+    "runner-health/polling": (
+        "runner-health/service-running",
+        "runner-health/listener-alive",
+        "runner-health/reaches-github",
+    ),
+    "runner-health/tells-the-truth": ("runner-health/service-running", "runner-health/listener-alive"),
+    "runner-health/online": (
+        "runner-health/service-running",
+        "runner-health/listener-alive",
+        "runner-health/reaches-github",
+        "runner-health/polling",
+    ),
 }
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import shlex
 import string
+import subprocess
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import pytest
 
-from fixtures.outcome import Remedy
+from fixtures.outcome import filled
 
 ROOT = Path(__file__).resolve().parents[2]
-HOSTILE = "x; touch '/tmp/y' $(touch z) `touch w` \n# end"
-# What people wrote into the context themselves; everything else comes from a host or from GitHub.
-OURS = frozenset({"world", "runner", "limits"})
+HOSTILE = "x'; touch '/tmp/y' $(touch z) `touch w` \n# end"
 
 
 def remedies() -> dict[str, str]:
@@ -31,16 +29,26 @@ def remedies() -> dict[str, str]:
 
 
 REMEDIES = remedies()
+COMMANDS = {
+    check: text for check, text in REMEDIES.items() if text.partition(" ")[0] in ("ssh", "gh", "amtool", "promtool")
+}
 
 
 class Anything:
-    """Whatever is asked of it says the worst."""
+    """Whatever is asked of it says the worst; a host is what `ssh` is asked for, and the context's own."""
+
+    def __init__(self, says: str = HOSTILE) -> None:
+        self._says = says
 
     def __getattr__(self, name: str) -> Any:
-        return Anything()
+        return Anything("a-host") if name == "host" else Anything()
 
     def __str__(self) -> str:
-        return HOSTILE
+        return self._says
+
+
+def names(template: str) -> set[str]:
+    return {field.partition(".")[0] for _, field, _, _ in string.Formatter().parse(template) if field}
 
 
 @pytest.mark.parametrize("check", REMEDIES)
@@ -48,26 +56,53 @@ def test_every_check_says_what_to_type(check: str) -> None:
     assert REMEDIES[check].strip()
 
 
-@pytest.mark.parametrize("check", REMEDIES)
-def test_what_was_seen_is_one_word_of_the_command(check: str) -> None:
-    """Also where the template has quotes of its own: inside them a quoted word would end them."""
-    template = REMEDIES[check]
-    names = {field.partition(".")[0] for _, field, _, _ in string.Formatter().parse(template) if field}
-    theirs = names - OURS
-    given = {name: Anything() if name in theirs else Plain() for name in names}
-    if theirs:
-        words = shlex.split(Remedy().vformat(template, (), given))
-        assert any(" ".join(HOSTILE.split()) in word for word in words)
-        assert not [word for word in words if word in ("touch", "x;", "y")]
-    else:
-        Remedy().vformat(template, (), given)
+def acted(command: str, place: Path) -> bool:
+    """Whether the command ran a `touch` that nobody wrote, here or where `ssh` would have run it."""
+    (place / "touch").write_text(f'#!/bin/sh\n: >"{place}/touched"\n')
+    (place / "ssh").write_text('#!/bin/sh\n[ "$1" = -t ] && shift\nshift\nexec /bin/sh -c "$*"\n')
+    for tool in ("touch", "ssh"):
+        (place / tool).chmod(0o755)
+    nothing_else = {"PATH": str(place)}
+    subprocess.run(
+        ["/bin/sh", "-c", command], env=nothing_else, cwd=place, timeout=20, capture_output=True, check=False
+    )
+    return (place / "touched").exists()
 
 
-class Plain:
-    """A value of the context: a name without blanks."""
+@pytest.mark.parametrize("check", COMMANDS)
+def test_no_value_acts_in_the_command(check: str, tmp_path: Path) -> None:
+    template = COMMANDS[check]
+    command = filled(template, {name: Anything() for name in names(template)})
+    assert not acted(command, tmp_path), command
 
-    def __getattr__(self, name: str) -> Any:
-        return Plain()
 
-    def __str__(self) -> str:
-        return "plain"
+@pytest.mark.parametrize("template", ["gh run view {x}", "ssh a-host ls {x}", "ssh -t a-host 'cd {x} && ls'"])
+def test_it_would_be_seen_to_act(template: str, tmp_path: Path) -> None:
+    assert acted(template.replace("{x}", "a; touch b"), tmp_path)
+    (tmp_path / "again").mkdir()
+    assert not acted(filled(template, {"x": Anything()}), tmp_path / "again")
+
+
+def test_what_was_not_seen_keeps_its_name() -> None:
+    with pytest.raises(KeyError):
+        filled("ssh {runner.host} true", {})
+
+
+@pytest.mark.parametrize(
+    ("template", "command"),
+    [
+        ("gh run view {x}", "gh run view 'a b'"),
+        ("ssh {x.host} true", "ssh a-host true"),
+        ("ssh {x.host} ls {x}", "ssh a-host ls ''\"'\"'a b'\"'\"''"),
+        ("ssh {x.host} 'ls {x}; true'", "ssh a-host 'ls '\\''a b'\\''; true'"),
+        ("gh api a; gh api {x}", "gh api a; gh api 'a b'"),
+    ],
+)
+def test_a_value_is_quoted_for_every_shell_that_reads_it(template: str, command: str) -> None:
+    class Value:
+        host = "a-host"
+
+        def __str__(self) -> str:
+            return "a b"
+
+    assert filled(template, {"x": Value()}) == command

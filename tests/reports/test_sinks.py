@@ -21,6 +21,7 @@ from tests.reports import hostile
 from tests.reports.pages import HEALTHY, ROOT, assert_offline, read
 from tests.reports.test_page import LIVE
 
+pytestmark = pytest.mark.xdist_group("sinks")  # a run of the gate a payload, shared by what is asked of it
 NAMED = {name: value for name, value in vars(hostile).items() if name.isupper() and isinstance(value, str)}
 # Control characters, and those that turn the direction of writing; a line's end is no harm.
 HARM = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

