@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 
 import pytest
 from hypothesis import given
@@ -23,6 +22,7 @@ from fixtures.facts.possible import (
     unknown,
 )
 from fixtures.facts.values import Value, from_json, identity, plain
+from tests.work import calls
 
 
 class Given:
@@ -238,9 +238,7 @@ def test_sets_are_bounded() -> None:
     found = of_source("${{ inputs.a }}-${{ inputs.b }}", many)
     assert not found.closed
     assert len(found.values) <= MAX_VALUES
-    began = time.monotonic()
-    of_source("${{ inputs.a }}" * 40, many)
-    assert time.monotonic() - began < 1
+    assert calls(lambda: of_source("${{ inputs.a }}" * 40, many)) < 10_000
 
 
 def test_json_that_is_none_is_unknown() -> None:
