@@ -95,7 +95,9 @@ def told(gate: Gate, verdict: Verdict, root: Path, trends: Trends) -> dict[str, 
         "mark": mark,
         "words": words,
         "line": " ".join(verdict.line.split()),
-        "recording": f"RECORDING of {gate.now:%Y-%m-%d %H:%M}Z: what was true then" if call.seen else "",
+        "recording": f"RECORDING of {gate.now:%Y-%m-%d %H:%M}Z: what was true then"
+        if call.seen and not gate.files
+        else "",
         "expires": expires.astimezone(UTC).isoformat(timespec="seconds") if expires else "",
         "facts": list(_facts(gate, verdict, expires)),
         "cards": [
