@@ -36,8 +36,11 @@ class Dispatcher:
         ended, self._ended = self._ended, False
         return ended
 
+    def busy(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def take(self, job: int, request: str) -> None:
-        if self._thread is not None and self._thread.is_alive():
+        if self.busy():
             return
         wire = Wire(self._url, self._secret)
         self._log.trace("BrokerMessageListener", f"Acknowledging runner request '{request}'.")
@@ -60,7 +63,7 @@ class Dispatcher:
 
     def give_up(self) -> None:
         """The listener stops: the running job is cancelled and reported."""
-        if self._thread is not None and self._thread.is_alive():
+        if self.busy() and self._thread is not None:
             self._tell(b"shutdown\n")
             self._thread.join(GIVE_UP_SECONDS)
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lab.agent.build import version_of
+from lab.agent import update
+from lab.agent.build import version_of, work_of
 from lab.agent.diaglog import Log, now
 from lab.agent.dispatcher import Dispatcher
 from lab.agent.wire import Trouble, Wire, quoted
@@ -206,6 +207,10 @@ class Listener:
         if status == 409:
             self.log.trace("BrokerMessageListener", "Runner session is not active. Create a new session.", "WARN")
             self.open_session()
+        elif "update" in body and not dispatcher.busy():
+            update.begin(self.root, work_of(self.root), self.log, str(body["update"]))
+            self.leave()
+            raise End(update.UPDATING)
         elif "cancel" in body:
             dispatcher.cancel(int(body["cancel"]))
         elif "job" in body:

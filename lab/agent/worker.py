@@ -6,6 +6,7 @@ nothing: a Worker outlives it, as the real one does (runner-host.md 2.2).
 """
 
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -16,7 +17,7 @@ from json import loads
 from pathlib import Path
 from typing import IO, Any
 
-from lab.agent.build import version_of
+from lab.agent.build import version_of, work_of
 from lab.agent.diaglog import Log
 from lab.agent.masker import Masker
 from lab.agent.process import Cancelled, leftovers, run_script
@@ -120,9 +121,7 @@ class Worker:
     def __init__(self, order: dict[str, Any]) -> None:
         self.order = order
         self.root = Path(order["root"])
-        settings = loads((self.root / ".runner").read_text(encoding="utf-8-sig"))
-        folder = str({key.casefold(): value for key, value in settings.items()}.get("workfolder", "_work"))
-        self.work = Path(folder) if folder.startswith("/") else self.root / folder
+        self.work = work_of(self.root)
         self.temp = self.work / "_temp"
         repository = str(order["repository"]).rpartition("/")[2]
         self.workspace = self.work / repository / repository
@@ -202,8 +201,8 @@ class Worker:
         self.told.line(f"Runner name: '{self.order['runner']}'")
         self.clean()
         self.workspace.mkdir(parents=True, exist_ok=True)
-        self.mark(0, "completed", "success")
-        failed = False
+        failed = not self.hook("started")
+        self.mark(0, "completed", "failure" if failed else "success")
         until = time.monotonic() + 60 * float(self.order["timeout_minutes"])
         for place, step in enumerate(self.order["steps"], 1):
             cancelled = self.stop.is_set()
@@ -218,8 +217,33 @@ class Worker:
             failed = failed or not good
             cut = stop.is_set() and not good
             self.mark(place, "completed", "success" if good else "cancelled" if cut else "failure")
+        failed = not self.hook("completed") or failed
         self.finish()
         return CANCELED if self.stop.is_set() else FAILED if failed else SUCCEEDED
+
+    def hook(self, when: str) -> bool:
+        """The administrator's own script around each job (runner-host.md 7.1). False when it fails the job: a file that is
+        missing, or named otherwise than .sh, .ps1 or .js, fails every job."""
+        path = os.environ.get(f"ACTIONS_RUNNER_HOOK_JOB_{when.upper()}", "")
+        if not path:
+            return True
+        self.told.line(f"A job {when} hook has been configured by the self-hosted runner administrator")
+        if not path.endswith((".sh", ".ps1", ".js")):
+            self.told.line(
+                f"##[error]{path} is not a valid path to a script. Make sure it ends in '.sh', '.ps1' or '.js'."
+            )
+            return False
+        if not Path(path).is_file():
+            self.log.trace("JobExtension", "System.IO.FileNotFoundException: File doesn't exist", "ERR")
+            self.told.line("##[error]File doesn't exist")
+            return False
+        script = f"exec bash -e {shlex.quote(path)}"
+        # Without a limit of its own, as upstream: a hook that hangs blocks the runner.
+        never = time.monotonic() + 10**6
+        return (
+            run_script(script, self.temp, self.workspace, self.environment({}), self.told.heard, Cancelled(), never)
+            == 0
+        )
 
     def finish(self) -> None:
         last = len(self.told.steps) - 1

@@ -75,6 +75,9 @@ def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -
             token, grant = tokens.parse(body)
             hub.tokens[token] = grant
             return 201, {"permissions": dict(grant.permissions)}
+        case "POST", ["runners", name, "update"]:
+            hub.jobs.updates[name] = str(body.get("version") or "")
+            return 200, {}
         case _, ["jobs", *which]:
             return _jobs(hub, method, which, body)
     return 404, {"message": "no such order"}

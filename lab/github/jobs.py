@@ -104,6 +104,8 @@ class Jobs:
         self.limits = Limits()
         self.live: dict[int, Live] = {}
         self.sessions: dict[str, Session] = {}
+        self.updates: dict[str, str] = {}
+        """The version that each of these runners is told to update itself to."""
         self.changed: list[Callable[[Run, Job], None]] = []
         self._ids = 70_000_000_000
 

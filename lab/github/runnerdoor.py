@@ -1,7 +1,7 @@
 """What runners say and hear: `/_lab/runners/NAME/…` and `/_lab/jobs/ID/…` with the runner key. No part of GitHub's API.
 
     POST runners/NAME/session  {version, clock}      201 {session, poll} · 400 clock · 403 version · 404 gone · 409 taken
-    POST runners/NAME/poll     {session, version}    200 {} or {job: {id, request}} or {cancel: id} · 404 · 409 session over
+    POST runners/NAME/poll     {session, version}    200 {}, {job: {id, request}}, {cancel: id} or {update: version} · 404 · 409 session over
     POST runners/NAME/leave    {session}             200
     POST jobs/ID/acquire       {runner}              200 the order · 409 not yours
     POST jobs/ID/renew         {runner}              200 {valid_till, renew, cancelled} · 404 lost
@@ -68,6 +68,8 @@ def _runner(hub: Hub, name: str, verb: str, body: Mapping[str, Any]) -> Reply:
     runner = hub.world.runner(name)
     if runner is None:
         return 200, {}
+    if hub.jobs.updates.get(name, version) != version:
+        return 200, {"update": hub.jobs.updates[name]}
     if given_up := hub.jobs.cancelled_of(name):
         return 200, {"cancel": given_up}
     offered = hub.jobs.offer(hub.world, runner)

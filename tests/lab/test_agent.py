@@ -342,6 +342,40 @@ def test_a_lost_key_is_retryable(agent: Agent) -> None:
     assert "was not found" in agent.log()
 
 
+def test_an_update_of_itself_leaves_what_a_real_one_leaves(agent: Agent) -> None:
+    listener = agent.start()
+    eventually(lambda: "Listening for Jobs" in agent.log())
+    agent.github.order("POST", f"runners/{NAME}/update", {"version": "2.337.0"})
+    assert listener.wait(20) == 3
+    assert "Runner will exit shortly for update" in agent.log()
+    eventually(lambda: list((agent.directory / "_diag").glob("SelfUpdate-*.log.succeed")))
+    assert os.readlink(agent.directory / "bin") == f"{agent.directory}/bin.2.337.0"
+    eventually(lambda: not (agent.directory / "_work" / "_update").exists())
+    agent.start()
+    eventually(lambda: "Current runner version: '2.337.0'" in agent.log())
+    job = agent.job("true")
+    assert agent.until(job, "done")["conclusion"] == "success", "the new version works"
+
+
+@pytest.mark.parametrize(
+    ("hook", "conclusion", "says"),
+    [
+        ("echo from the hook", "success", "from the hook"),
+        ("exit 3", "failure", "A job started hook has been configured"),
+        ("", "failure", "File doesn't exist"),
+    ],
+)
+def test_a_hook_of_the_host_runs_around_each_job(agent: Agent, hook: str, conclusion: str, says: str) -> None:
+    place = agent.directory / "hook.sh"
+    if hook:
+        place.write_text(hook + "\n")
+    agent.start(ACTIONS_RUNNER_HOOK_JOB_STARTED=str(place))
+    done = agent.until(agent.job("echo the step"), "done")
+    assert done["conclusion"] == conclusion
+    assert says in "\n".join(done["log"])
+    assert ("the step" in "".join(done["log"])) is (conclusion == "success")
+
+
 def run_service(tmp_path: Path, body: str) -> subprocess.Popen[str]:
     """The service over a Listener that is a shell script."""
     (tmp_path / "bin").mkdir()
