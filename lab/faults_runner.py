@@ -8,10 +8,23 @@ from collections.abc import Callable
 
 from lab.engine import on
 from lab.fault import BOTH, NSPAWN, Fault
-from lab.faults_hosts import NOTHING, OFFLINE, PRIMARY, STANDBY, health, start_service, unit
+from lab.faults_hosts import (
+    NOTHING,
+    OFFLINE,
+    PRIMARY,
+    SKEW,
+    STANDBY,
+    health,
+    skew_clock,
+    start_service,
+    true_clock,
+    unit,
+)
 from lab.process import until
 from lab.world import Lab
 
+UNEQUAL = frozenset({f"failover/equal-controls[{STANDBY}]"})
+"""The standby is judged by the primary: what is changed in the primary's settings alone."""
 AS_RUNNER = "setpriv --reuid=runner --regid=runner --clear-groups"
 LOG = 'log=$(ls "$root"/_diag/Runner_*.log | tail -n 1)'
 
@@ -189,6 +202,67 @@ def restore_registration(lab: Lab) -> None:
     start_service(PRIMARY)(lab)
 
 
+SKEWED = f"""
+mkdir -p /etc/systemd/system/"$unit".d
+library=$(ls /usr/lib/*/faketime/libfaketime.so.1)
+printf '[Service]\\nEnvironment=LD_PRELOAD=%s FAKETIME={SKEW}\\n' "$library" > /etc/systemd/system/"$unit".d/lab-skew.conf
+systemctl daemon-reload
+systemctl restart "$unit"
+"""
+
+
+def refuse_for_clock(lab: Lab) -> None:
+    """The listener starts anew with a clock that is off, and GitHub answers as if it did not know it."""
+    skew_clock(lab)
+    shell(SKEWED)(lab)
+    active = f"systemctl is-active {unit(lab, PRIMARY)} || true"
+    until(lambda: on(lab, PRIMARY, active).strip() == "inactive", "the listener to be refused", 15, 0.2)
+    lab.wait_offline(PRIMARY)
+
+
+def mend_clock(lab: Lab) -> None:
+    shell('rm -rf /etc/systemd/system/"$unit".d; systemctl daemon-reload')(lab)
+    true_clock(lab)
+    # What it wrote in the future would be its newest log for seven minutes more.
+    shell(f'{LOG}; rm -f "$log"')(lab)
+    start_service(PRIMARY)(lab)
+
+
+NEIGHBOUR = "neighbour-01"
+SETTLE = f"""
+place=/opt/neighbour name={NEIGHBOUR}
+mkdir -p $place/_diag $place/_work
+cp -a "$root"/bin.2.336.0 "$root"/externals.2.336.0 "$root"/run "$root"/run.sh "$root"/runsvc.sh "$root"/.env "$root"/.path "$root"/.credentials "$root"/.credentials_rsaparams $place/
+ln -s $place/bin.2.336.0 $place/bin
+ln -s $place/externals.2.336.0 $place/externals
+sed "s/{PRIMARY}/$name/" "$root"/.runner > $place/.runner
+sed "s/{PRIMARY}/$name/" "$root"/.service > $place/.service
+chown runner:runner $place $place/_diag $place/_work $place/.runner $place/.service
+sed -e "s#$root#$place#" -e "s/{PRIMARY}/$name/" /etc/systemd/system/"$unit" > /etc/systemd/system/"$(cat $place/.service)"
+systemctl daemon-reload
+systemctl start "$(cat $place/.service)"
+"""
+LEAVE = """
+place=/opt/neighbour
+if [ -d $place ]; then systemctl stop "$(cat $place/.service)"; rm -f /etc/systemd/system/"$(cat $place/.service)"; fi
+rm -rf $place
+systemctl daemon-reload
+"""
+
+
+def settle_neighbour(lab: Lab) -> None:
+    """A second runner on the primary's host, in a root and a service of its own, for another purpose."""
+    lab.request("POST", "/_lab/runners", {"name": NEIGHBOUR, "labels": ["build"]})
+    shell(SETTLE)(lab)
+    lab.wait_online(NEIGHBOUR)
+
+
+def remove_neighbour(lab: Lab) -> None:
+    shell(LEAVE)(lab)
+    if NEIGHBOUR in lab.runners():
+        lab.request("DELETE", f"/_lab/runners/{NEIGHBOUR}")
+
+
 OLD_VERSION = r"""sed -i.whole 's/2\.336\.0/2.334.0/' "$root"/bin/Runner.Listener.deps.json"""
 RIGHT_VERSION = 'f="$root"/bin/Runner.Listener.deps.json; [ ! -e $f.whole ] || mv -f $f.whole $f'
 
@@ -229,6 +303,10 @@ FAULTS: tuple[Fault, ...] = (
           health(PRIMARY, "listener-alive", "diag-quiet"), NOTHING, NSPAWN, second_listener, end_second_listener, PRIMARY),
     Fault("registration-removed", "Somebody removed the primary at GitHub: its listener deleted its identity and ended with 0, so systemd sees success.",
           health(PRIMARY, *OFFLINE, "registered", "identity-private", "diag-quiet"), NOTHING, NSPAWN, remove_registration, restore_registration, PRIMARY),
+    Fault("clock-refused", "The primary's clock is seven minutes fast and its runner was restarted: GitHub refuses it, and it says that its registration was deleted.",
+          health(PRIMARY, *OFFLINE, "clock-true", "diag-quiet") | UNEQUAL, NOTHING, NSPAWN, refuse_for_clock, mend_clock, PRIMARY),
+    Fault("neighbour", "Another runner lives on the primary's host, in a root and a service of its own. Nothing of it counts.",
+          NOTHING, NOTHING, NSPAWN, settle_neighbour, remove_neighbour, PRIMARY),
     on_primary("listener-hangs", "The primary took a job five minutes ago and never began it: the log ends in that line.",
                ("polling",), log_line("AAD Correlation ID for this token request: Unknown", ago=300, source="GitHubActionsService"), UNLOG),
     on_primary("registration-deleted-in-log", "The primary's log says that its registration was deleted, as it does for a wrong clock too.",

@@ -231,7 +231,16 @@ def test_two_listeners_are_two(home: Path, start: Start) -> None:
     """Of an updated root, by its version; and one that was started by hand, from within."""
     (home / "bin.2.336.0").symlink_to("bin")
     pids = {start().pid, start("bin.2.336.0/Runner.Listener").pid, start("./bin/Runner.Listener").pid}
-    assert {p.pid for p in seen(["sh"], home).listeners} >= pids
+    assert {p.pid for p in seen(["sh"], home).listeners} == pids
+
+
+def test_one_that_was_started_by_hand_elsewhere_is_not_ours(
+    sh: list[str], home: Path, start: Start, tmp_path: Path
+) -> None:
+    """A relative command line names no root, but its directory can be seen, by its own user."""
+    shutil.copytree(home, tmp_path / "other", symlinks=True)
+    start("./bin/Runner.Listener", place=tmp_path / "other")
+    assert seen(sh, home).listeners == ()
 
 
 def test_a_root_behind_a_link_is_the_same_root(home: Path, start: Start, tmp_path: Path) -> None:

@@ -253,6 +253,32 @@ def test_who_may_not_have_a_session(github: Standin) -> None:
     assert github.call("POST", "/_lab/jobs", {}, {"X-Lab-Key": "no"}).status == 401
 
 
+def test_the_labs_door_lists_jobs_and_loses_one(github: Standin) -> None:
+    name = "prod-runner-01"
+    session = say(github, f"runners/{name}/session", version="2.336.0").body["session"]
+    job = github.order("POST", "jobs", {"labels": [name], "steps": STEPS, "title": "mine"})["job_id"]
+    say(github, f"runners/{name}/poll", session=session)
+    say(github, f"jobs/{job}/acquire", runner=name)
+    assert [(it["title"], it["state"], it["log"]) for it in github.order("GET", "jobs")] == [("mine", "held", 0)]
+    assert "lost communication" in github.order("POST", f"jobs/{job}/lose")["annotations"][0]
+    assert github.call("POST", "/_lab/jobs/1/lose", {}, {"X-Lab-Key": "lab-key"}).status == 404
+    assert github.call("POST", f"/_lab/jobs/{job}/find", {}, {"X-Lab-Key": "lab-key"}).status == 404
+
+
+def test_a_runner_is_told_to_update_itself(github: Standin) -> None:
+    name = "prod-runner-01"
+    github.order("POST", f"runners/{name}/update", {"version": "2.337.0"})
+    assert say(github, f"runners/{name}/poll", version="2.336.0").body == {"update": "2.337.0"}
+    assert say(github, f"runners/{name}/poll", version="2.337.0").body == {}
+
+
+def test_a_runner_that_a_fault_hides_keeps_its_session(github: Standin) -> None:
+    github.fault("runner-unregistered")
+    assert say(github, "runners/prod-runner-01/poll", version="2.336.0").status == 200
+    github.order("DELETE", "runners/prod-runner-02")
+    assert say(github, "runners/prod-runner-02/poll", version="2.336.0").status == 404
+
+
 def test_time_can_be_made_to_pass_faster(github: Standin) -> None:
     assert github.order("PATCH", "jobs/limits", {"lease": 2})["lease"] == 2
     assert github.call("PATCH", "/_lab/jobs/limits", {"nosuch": 1}, {"X-Lab-Key": "lab-key"}).status == 422
