@@ -27,7 +27,8 @@ def _run(ask: Ask) -> Run:
 
 
 def dispatch(ask: Ask) -> Json | bytes:
-    """204 and nothing; with `return_run_details` 200 and which run it is. A server of its own does not know that key."""
+    """204 and nothing; with `return_run_details`, or in version 2026-03-10 always, 200 and which run it is: the document of
+    that version knows no other answer, and no such key. A server of its own does not know it either, and refuses it."""
     known = {"ref", "inputs"} | (set() if ask.world.enterprise else {"return_run_details"})
     if strange := sorted(set(ask.body) - known):
         raise Refused(422, f'Invalid request.\n\n"{strange[0]}" is not a permitted key.')
@@ -37,7 +38,7 @@ def dispatch(ask: Ask) -> Json | bytes:
     if not isinstance(inputs, dict):
         raise Refused(422, "Invalid request.\n\nFor 'properties/inputs', it is not an object.")
     run = _actions(ask).dispatch(ask.names["workflow"], ask.body["ref"], inputs, ask.login or "github-actions[bot]")
-    if not ask.body.get("return_run_details"):
+    if not ask.body.get("return_run_details") and ask.version < "2026-03-10":
         ask.status = 204
         return b""
     own = f"{shapes.repo_url(ask.world, ask.base)}/actions/runs/{run.id}"

@@ -7,7 +7,7 @@ from typing import Any
 from lab.github import endpoints_acts, endpoints_locks, endpoints_runs, rulesets, shapes, shapes_git
 from lab.github.gitobjects import blob_sha, folders, tree_sha
 from lab.github.router import Ask, Refused, Route, not_found
-from lab.github.world import Branch, Commit, Environment, Group, Named, Runner
+from lab.github.world import Branch, Commit, Environment, Group, Named, Runner, iso
 
 Json = dict[str, Any]
 
@@ -271,6 +271,16 @@ def releases(ask: Ask) -> list[Json]:
     return ask.bare(newest, lambda it: shapes_git.release(ask.world, ask.base, it))
 
 
+def whoami(ask: Ask) -> Json:
+    """Whose token asks. An installation's belongs to nobody."""
+    if not ask.login:
+        raise Refused(403, "Resource not accessible by integration")
+    own = shapes.user(ask.base, ask.login)
+    counts = dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
+    about = {"name": None, "company": None, "blog": "", "location": None, "email": None, "hireable": None, "bio": None}
+    return own | about | counts | {"created_at": iso(ask.world.created), "updated_at": iso(ask.world.created)}
+
+
 def rate_limit(ask: Ask) -> Json:
     """Version 2026-03-10 has no `rate` any more."""
     search = {"limit": 30, "remaining": 30, "used": 0, "reset": ask.rate["reset"]}
@@ -280,6 +290,7 @@ def rate_limit(ask: Ask) -> Json:
 RUNNERS = "organization_self_hosted_runners"
 ROUTES = (
     Route("GET", "/rate_limit", "", rate_limit),
+    Route("GET", "/user", "", whoami),
     Route("GET", "R", "metadata", repository),
     Route("GET", "R/actions/runners", "administration", repo_runners),
     Route("GET", "R/actions/runners/{runner}", "administration", repo_runner),

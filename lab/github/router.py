@@ -50,6 +50,7 @@ class Ask:
     """What was sent, for those that change something."""
     login: str = ""
     """Whose token asks; "" for an installation's."""
+    version: str = ""
     actions: Actions | None = None
     status: int = 200
     """Of the answer, where it is none of the errors."""

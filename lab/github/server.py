@@ -157,6 +157,7 @@ class Handler(BaseHTTPRequestHandler):
                 rate=rate,
                 body=_body(sent) if found.route.level != "read" else {},
                 login=grant.login,
+                version=version,
                 actions=hub.actions,
             )
             body = found.route.answer(ask)

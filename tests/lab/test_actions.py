@@ -449,6 +449,15 @@ def test_what_is_refused(github: Standin, path: str, body: Any, status: int) -> 
     assert (reply.data == b"") is (status == 204)
 
 
+@pytest.mark.parametrize(("version", "status"), [("2022-11-28", 204), ("2026-03-10", 200)])
+def test_the_newer_version_always_tells_which_run_it_is(github: Standin, version: str, status: int) -> None:
+    headers = {"Authorization": f"Bearer {WRITER}", "X-GitHub-Api-Version": version}
+    path = f"{REPO}/actions/workflows/deploy-production.yml/dispatches"
+    reply = github.call("POST", path, {"ref": "main"}, headers)
+    assert reply.status == status
+    assert (reply.data == b"") is (status == 204)
+
+
 def test_a_disabled_workflow_is_not_dispatched(github: Standin) -> None:
     github.fault("rollback-disabled")
     reply = write(github, "/actions/workflows/rollback.yml/dispatches", {"ref": "main", "inputs": {"version": "x"}})
