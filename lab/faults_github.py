@@ -70,6 +70,7 @@ FILES = HISTORY | frozenset(
         "rollback/deploy-verifies",
         "rollback/retry-safe",
         "secret-masking/workflows-discreet",
+        "secret-masking/workflows-audited",
         "secret-masking/forks-kept-out",
         "secret-masking/token-least",
         "serialization/nothing-in-flight",
@@ -95,6 +96,10 @@ RELEASES = each("runner-health/version-supported")
 """What is read from the list of the runner's own releases."""
 
 EVERYTHING = RELEASES | REGISTRATIONS | SECRETS | VARIABLES | FILES | GUARDED | LAST_GOOD | CLOCK | SETTINGS | NIGHTLY
+
+
+THE_API = "^[A-Z]+ /(repos|orgs|repositories|organizations)/"
+"""The gate's own questions: what runners ask for from their hosts is another matter."""
 
 
 def posted(name: str, params: Mapping[str, Any] | None) -> Callable[[Lab], None]:
@@ -250,8 +255,14 @@ WAYS = (
     way("token-revoked", "The gate's token was revoked (401).", EVERYTHING, kind="token-revoked"),
     way("rate-limit-used-up", "The hour's requests are used up.", EVERYTHING, kind="primary-exhausted"),
     way("proxy-page", "Something between answers with an HTML page.", EVERYTHING, kind="html"),
-    way("api-resets", "Every connection to GitHub breaks in the middle of the answer.", EVERYTHING, kind="reset"),
-    way("api-truncates", "Every answer of GitHub breaks off half-way.", EVERYTHING, kind="truncated"),
+    way(
+        "api-resets",
+        "Every connection to GitHub breaks in the middle of the answer.",
+        EVERYTHING,
+        kind="reset",
+        endpoint=THE_API,
+    ),
+    way("api-truncates", "Every answer of GitHub breaks off half-way.", EVERYTHING, kind="truncated", endpoint=THE_API),
     way("too-many-requests", "GitHub answers 429 and does not say for how long.", EVERYTHING, kind="rate-limited"),
     way("secondary-limit", "GitHub's secondary limit is in force (403).", EVERYTHING, kind="secondary-limit"),
     way(
@@ -296,7 +307,7 @@ WAYS = (
     way(
         "actions-masked",
         "The token may not read Actions any more, and GitHub says that there is nothing (404).",
-        FILES | GUARDED | {"rollback/artifact-kept"},
+        FILES | GUARDED | NIGHTLY | {"rollback/artifact-kept"},
         kind="permission-lost",
         permission="actions",
         mask=True,

@@ -46,8 +46,8 @@ FAULTS: tuple[Fault, ...] = (
     ),
     way(
         "no-concurrency-groups",
-        "This GitHub has no concurrency groups, as GHES has none: the runs and the files say it instead.",
-        frozenset(),
+        "GitHub shows no concurrency groups, and is no server of one's own that has none: who holds the lock is unknown.",
+        frozenset({"serialization/nothing-in-flight", "pace/no-stuck-job"}),
         kind="status",
         status=404,
         endpoint="/concurrency_groups",

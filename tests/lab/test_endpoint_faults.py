@@ -29,7 +29,7 @@ from fixtures.look import Questions, look
 from fixtures.looks import LOOKS, Run
 from fixtures.secrets import Redactor, Secret
 from tests.checks.test_every_check import CHECKS, outcome
-from tests.lab.judging import DEADLINE, LOOKED, NAMES, QUICK, Said, alive, judged, marks, said, seen_by, world
+from tests.lab.judging import DEADLINE, LOOKED, QUICK, Said, alive, judged, marks, said, seen_by, world
 from tests.lab.standin import TOKEN, Standin, started
 
 SPARE = 3.0  # for a busy machine, beyond the deadline and its grace
@@ -184,7 +184,7 @@ def healthy(process: Standin, tmp_path_factory: pytest.TempPathFactory) -> Healt
     patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     context = world(process)
     run = Run(datetime.now(UTC).replace(microsecond=0))
-    looked = look(context, (), Questions.of(NAMES & LOOKED), run, Secret(TOKEN), lambda _: None)
+    looked = look(context, (), Questions.of(LOOKED), run, Secret(TOKEN), lambda _: None)
     patch.undo()
     found = said(seen_by(looked.seen.ask, run), context)
     assert found.verdict.word == "deploy", found
@@ -201,7 +201,6 @@ def healthy(process: Standin, tmp_path_factory: pytest.TempPathFactory) -> Healt
 
 def test_the_gate_asks_what_is_struck(healthy: Healthy) -> None:
     """Every answer that the look fetched is read by a check, and is one of the questions that are struck below."""
-    assert Questions.of(NAMES).github == LOOKED
     asked = {question(path) for path in healthy.answers}
     assert asked == set(healthy.questions)
     assert len(asked) > 25

@@ -159,6 +159,7 @@ ANSWERS: dict[str, Callable[[Any, Standin], Any]] = {
         *R, finished_deployment(g), per_page=STATES_IN_THE_DOCUMENT
     ),
     "releases": lambda rest, _: rest.repos.list_releases(*R),
+    "releases of the runner": lambda rest, _: rest.repos.list_releases("actions", "runner"),
     "rate limit": lambda rest, _: rest.rate_limit.get(),
     "whose token": lambda rest, _: rest.users.get_authenticated(),
     "annotations": lambda rest, g: rest.checks.list_annotations(*R, waiting_job(g)),
