@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import json
+import re
 import string
 import subprocess
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import pytest
 
+from fixtures import context
+from fixtures.facts.hostfacts import HOST_FACTS
+from fixtures.facts.seen import NotApplicable, Output, Unseen
 from fixtures.outcome import filled
+from tests.worlds import HEALTHY
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "x'; touch '/tmp/y' $(touch z) `touch w` \n# end"
@@ -106,3 +114,25 @@ def test_a_value_is_quoted_for_every_shell_that_reads_it(template: str, command:
             return "a b"
 
     assert filled(template, {"x": Value()}) == command
+
+
+def test_what_a_host_prints_never_acts_in_what_is_to_be_tried(tmp_path: Path) -> None:
+    """Each word of each answer of a healthy host is replaced by a hostile one; whatever is then unknown says what to try."""
+    host = json.loads((HEALTHY / "hosts" / "prod-runner-01.json").read_text("utf-8"))
+    world = context.read(HEALTHY / "context.yml", date(2026, 11, 25))
+    tried: set[str] = set()
+    for name, fact in HOST_FACTS.items():
+        section = host["sections"][name]
+        words = {word for word in re.split(r"[\s=:]+", section["out"]) if word}
+        outs = {section["out"].replace(word, payload) for word in words for payload in ("x';touch", "$(touch)")}
+        for out in (*outs, ""):
+            for code in (0, 90, 91, 92, 93):
+                try:
+                    fact.parse(replace(Output(**section), out=out, code=code), world.runners[0])
+                except Unseen as unseen:
+                    tried.add(unseen.try_)
+                except NotApplicable:
+                    pass
+    assert len(tried) > 20
+    hostile = {command for command in tried if "touch" in command}
+    assert [command for command in hostile if acted(command, tmp_path)] == []
