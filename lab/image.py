@@ -101,9 +101,9 @@ def remove_tree(path: Path) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Two checkouts share the cache: one builds, the other waits."""
-    with open(folder / "lock", "a", encoding="utf-8") as file:
+def alone(folder: Path, variant: str) -> Iterator[None]:
+    """Two checkouts share the cache: one builds a variant, the other waits for it and for no other."""
+    with open(folder / named("lock", variant, ""), "a", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -111,6 +111,11 @@ def alone(folder: Path) -> Iterator[None]:
 def named(kind: str, variant: str, key: str) -> str:
     """`tree-KEY`, or `tree-podman-KEY` for a variant: each is cleared away among its own kind."""
     return "-".join(filter(None, (kind, variant, key)))
+
+
+def working(folder: Path, variant: str, what: str) -> Path:
+    """A directory that a build uses and removes."""
+    return folder / f"building-{variant or 'base'}-{what}"
 
 
 def tree_of(variant: str = "") -> Path:
@@ -127,10 +132,11 @@ def ensure(say: Callable[[str], None], variant: str = "") -> Path:
     folder = cache()
     folder.mkdir(parents=True, exist_ok=True)
     tree = tree_of(variant)
-    with alone(folder):
+    with alone(folder, variant):
         # What a killed build left.
-        for path in (*folder.glob("build-*"), *folder.glob("*.part")):
-            remove_tree(path)
+        for path in (working(folder, variant, "work"), working(folder, variant, "tmp")):
+            if path.exists():
+                remove_tree(path)
         if not tree.is_dir():
             build(folder, tree, say, variant)
         os.utime(tree)
@@ -139,18 +145,17 @@ def ensure(say: Callable[[str], None], variant: str = "") -> Path:
 
 
 def build(folder: Path, tree: Path, say: Callable[[str], None], variant: str) -> None:
-    work = folder / "build-work"
-    temporary = folder / "build-tmp"
+    work, temporary = working(folder, variant, "work"), working(folder, variant, "tmp")
     for path in (work, temporary):
         path.mkdir()
-    log = folder / "build.log"
+    log = folder / f"{named('build', variant, '')}.log"
     log.write_bytes(b"")
     tarball = folder / f"{named('base', variant, tarball_key(variant))}.tar.zst"
     if not tarball.exists():
         started = time.monotonic()
         say(f"{variant or 'base'} image: {SUITE} with its packages, from the Debian mirror (once, about a minute)")
         part = temporary / "base.tar.zst"
-        separately(tarball_command(part), cwd=folder, log=log, temporary=temporary)
+        separately(tarball_command(part, variant), cwd=folder, log=log, temporary=temporary)
         part.replace(tarball)
         say(f"{variant or 'base'} image: {tarball.stat().st_size >> 20} MB in {time.monotonic() - started:.1f} s")
     started = time.monotonic()
