@@ -24,20 +24,19 @@ REACHED = (
 
 
 def context_text(lab: Lab, today: datetime.date | None = None) -> str:
-    """`.lab/context.yml`. Two engines, one shape; comments say where they differ and why."""
+    """`.lab/context.yml`. Several engines, one shape; comments say where they differ and why."""
     until = (today or datetime.datetime.now(datetime.UTC).date()) + datetime.timedelta(days=90)
     runners = "".join(runner_text(lab, index, until) for index in range(len(lab.hosts)))
     app = f"https://production.lab:{lab.app_port}" if lab.named else f"http://{lab.address}:{lab.app_port}"
-    if lab.engine == "nspawn":
+    if lab.engine != "loopback":
         limits = "  disk_free: 32MiB   # the hosts' work directories hold 128 MiB\n  time_daemon: true\n"
-        reach = ", ".join(REACHED)
     else:
         limits = (
             "  disk_free: 32MiB\n"
             "  # The clock is this machine's own, and so is the business of keeping it.\n"
             "  time_daemon: false\n"
         )
-        reach = f"{lab.api_url}/"
+    reach = ", ".join(REACHED) if lab.named else f"{lab.api_url}/"
     # All hosts share one machine's memory and load; their own are what a fault gives them.
     limits += "  memory_free: 64MiB\n  memory_free_percent: 1\n  load_per_cpu: 1000\n"
     return f"""# Written by `python -m lab up` (engine {lab.engine}), removed by `python -m lab down`.
@@ -50,7 +49,7 @@ github:
   token: {{file: {quoted(beside(lab, lab.token_file))}}}
 ssh:
   config: {quoted(beside(lab, lab.ssh_config))}
-  sudo: {"true" if lab.named else "false"}
+  sudo: {"false" if lab.engine == "loopback" else "true"}
 environment:
   name: production
   requires: [reviewers, no-self-review, branch-policy, no-admin-bypass]

@@ -12,7 +12,8 @@ from typing import Protocol
 from lab.process import LabError, run
 from lab.world import Host, Lab, Shape
 
-ENGINES = ("nspawn", "loopback")
+ENGINES = ("nspawn", *containers.ENGINES, "loopback")
+"""The best first."""
 APT = {
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
@@ -24,11 +25,15 @@ APT = {
     "ip": "iproute2",
     "unshare": "util-linux",
     "nsenter": "util-linux",
+    "podman": "podman",
+    "docker": "docker.io",
 }
 """Commands the engines need, and the Debian package that has each."""
 
 COMMANDS = {
     "nspawn": ("systemd-nspawn", "mmdebstrap", "ssh", "ssh-keygen", "nft", "zstd", "ip", "unshare", "nsenter"),
+    "podman": ("podman", "ssh", "ssh-keygen"),
+    "docker": ("docker", "ssh", "ssh-keygen"),
     "loopback": ("sshd", "ssh", "ssh-keygen"),
 }
 
@@ -73,11 +78,15 @@ def engine_named(name: str) -> Engine:
         from lab.nspawn import Nspawn
 
         return Nspawn()
+    if name in containers.ENGINES:
+        from lab.container import Container
+
+        return Container(name)
     if name == "loopback":
         from lab.loopback import Loopback
 
         return Loopback()
-    raise LabError(f"no engine {name!r}; there are {' and '.join(ENGINES)}")
+    raise LabError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
 
 
 def on(lab: Lab, name: str, script: str, *, check: bool = True, seconds: float = 60.0) -> str:
@@ -166,13 +175,33 @@ def probe_nspawn() -> Probe:
     return Probe(True, "root, overlay mounts and network namespaces work")
 
 
+def probe_container(cli: str) -> Probe:
+    """An engine for containers is taken where it is there and answers; none is installed for it."""
+    if sys.platform != "linux":
+        return Probe(False, f"the hosts' addresses are out of the gate's reach on {platform.system()}")
+    if absent := missing(cli):
+        return Probe(False, f"there is no {' and no '.join(absent)}")
+    if cli == "podman" and os.geteuid() != 0:
+        return Probe(False, "without root its containers have no addresses that the gate can reach")
+    done = run([cli, "info"], check=False, seconds=20)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        return Probe(False, f"{cli} info says: {said[-1] if said else 'nothing'}")
+    return Probe(True, f"{cli} answers")
+
+
 def probe_loopback() -> Probe:
     if sys.platform != "linux":
         return Probe(False, f"the lab's processes are found through /proc, which {platform.system()} does not have")
     return Probe(True, "an sshd can run as this user", missing("loopback"))
 
 
-PROBES = {"nspawn": probe_nspawn, "loopback": probe_loopback}
+PROBES: dict[str, Callable[[], Probe]] = {
+    "nspawn": probe_nspawn,
+    "podman": lambda: probe_container("podman"),
+    "docker": lambda: probe_container("docker"),
+    "loopback": probe_loopback,
+}
 
 
 def sudo() -> bool:
@@ -197,7 +226,7 @@ def choose(forced: str | None) -> Choice:
     refused: list[str] = []
     for name in [forced] if forced else list(ENGINES):
         if name not in PROBES:
-            raise LabError(f"no engine {name!r}; there are {' and '.join(ENGINES)}")
+            raise LabError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
         probe = PROBES[name]()
         packages = packages_for(probe.missing)
         if not probe.possible:

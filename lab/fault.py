@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from lab.world import Lab
 
-BOTH = frozenset({"nspawn", "loopback"})
+BOTH = frozenset({"nspawn", "podman", "docker", "loopback"})
+"""Whatever has hosts."""
+SYSTEMD = frozenset({"nspawn", "podman", "docker"})
+"""Whatever has hosts with a systemd of their own."""
 NSPAWN = frozenset({"nspawn"})
 LOOPBACK = frozenset({"loopback"})
 

@@ -144,13 +144,30 @@ def ensure(say: Callable[[str], None], variant: str = "") -> Path:
     return tree
 
 
+def tarball(say: Callable[[str], None]) -> Path | None:
+    """The base image as a tarball, for engines that unpack it themselves; None where this machine cannot make it."""
+    folder = cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    found = tarball_file(folder, "")
+    if found.exists():
+        return found
+    if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
+        return None
+    ensure(say)
+    return found
+
+
+def tarball_file(folder: Path, variant: str) -> Path:
+    return folder / f"{named('base', variant, tarball_key(variant))}.tar.zst"
+
+
 def build(folder: Path, tree: Path, say: Callable[[str], None], variant: str) -> None:
     work, temporary = working(folder, variant, "work"), working(folder, variant, "tmp")
     for path in (work, temporary):
         path.mkdir()
     log = folder / f"{named('build', variant, '')}.log"
     log.write_bytes(b"")
-    tarball = folder / f"{named('base', variant, tarball_key(variant))}.tar.zst"
+    tarball = tarball_file(folder, variant)
     if not tarball.exists():
         started = time.monotonic()
         say(f"{variant or 'base'} image: {SUITE} with its packages, from the Debian mirror (once, about a minute)")

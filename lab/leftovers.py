@@ -29,9 +29,11 @@ class Leftovers:
     links: tuple[str, ...] = ()
     cgroups: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
+    containers: tuple[str, ...] = ()
+    """Containers and networks of an engine for containers."""
 
     def __bool__(self) -> bool:
-        return bool(self.processes or self.mounts or self.links or self.cgroups or self.files)
+        return bool(self.processes or self.mounts or self.links or self.cgroups or self.files or self.containers)
 
     def __str__(self) -> str:
         counts = {
@@ -40,6 +42,7 @@ class Leftovers:
             "links": len(self.links),
             "cgroups": len(self.cgroups),
             "files": len(self.files),
+            "containers and networks": len(self.containers),
         }
         return ", ".join(f"{n} {what}" for what, n in counts.items() if n) or "nothing"
 
@@ -157,6 +160,7 @@ def find(lab: Lab) -> Leftovers:
         links=links_of(links, lab.prefix),
         cgroups=cgroups,
         files=nspawn_files(lab),
+        containers=containers.find(lab),
     )
 
 
@@ -229,6 +233,7 @@ def remove(lab: Lab) -> Leftovers:
     """Remove everything; what there was. LabError when something stays."""
     before = find(lab)
     if before:
+        containers.remove(lab)
         kill_all(lab)
         for link in links_of(run(["ip", "-o", "link"]).stdout, lab.prefix) if before.links else ():
             run(["ip", "link", "del", link], check=False)

@@ -15,15 +15,15 @@ from lab import certificates, distance, image, leftovers, limits, names, network
 from lab.outside import environment, free_ports
 from lab.process import LabError, run, until
 from lab.shape import size_bytes
-from lab.world import Host, Lab, Shape, host_key, write
+from lab.systemd import Systemd
+from lab.world import Host, Lab, Shape, write
 
 WORK = "nr_inodes=4096,mode=0755,uid=1001,gid=1001"
 """Mount options of a runner's `_work`, beside its size."""
 TUN = Path("/dev/net/tun")
-DIRECTORY = "/opt/actions-runner"
 
 
-class Nspawn:
+class Nspawn(Systemd):
     """Real hosts."""
 
     name = "nspawn"
@@ -32,17 +32,7 @@ class Nspawn:
         lab.subnet = network.choose_subnet(lab.id, network.probe_taken())
         lab.address = network.uplink_address(lab.subnet)
         lab.hosts = tuple(
-            Host(
-                name,
-                number,
-                network.host_address(lab.subnet, number),
-                22,
-                DIRECTORY,
-                "runner",
-                "audit",
-                tree.unit_name(name),
-                shape,
-            )
+            tree.host_with_systemd(name, number, network.host_address(lab.subnet, number), shape)
             for number, (name, shape) in enumerate(shapes.items(), start=1)
         )
 
@@ -93,20 +83,11 @@ class Nspawn:
         resolver = network.switch_address(lab.subnet)
         write(root / "etc/resolv.conf", f"nameserver {resolver}\noptions timeout:1 attempts:2\n")
         trust(root, certificates.authority_file(lab).read_text())
-        key = host_key(lab, host)
-        write(root / "etc/ssh/ssh_host_ed25519_key", key.read_text(), 0o600)
-        write(root / "etc/ssh/ssh_host_ed25519_key.pub", key.with_suffix(".pub").read_text())
-        allowed = root / "home/audit/.ssh/authorized_keys"
-        write(allowed, "restrict " + (lab.state / "ssh/id_ed25519.pub").read_text(), 0o600)
-        os.chown(allowed, 1002, 1002)
-        unit = root / "etc/systemd/system" / host.unit
-        write(unit, tree.unit_text(host), 0o664)
-        wanted = root / "etc/systemd/system/multi-user.target.wants" / host.unit
-        wanted.symlink_to(f"/etc/systemd/system/{host.unit}")
-        for name, (text, mode) in tree.runner_files(lab, host, agent_id).items():
-            path = root / DIRECTORY.lstrip("/") / name
-            write(path, text, mode)
-            os.chown(path, 1001, 1001)
+        for path, file in tree.host_files(lab, host, agent_id).items():
+            write(root / path.lstrip("/"), file.text, file.mode)
+            os.chown(root / path.lstrip("/"), file.owner, file.owner)
+        unit = f"/etc/systemd/system/{host.unit}"
+        (root / "etc/systemd/system/multi-user.target.wants" / host.unit).symlink_to(unit)
 
     def boot(self, lab: Lab, host: Host) -> None:
         root = root_of(lab, host)
@@ -130,7 +111,7 @@ class Nspawn:
             f"--hostname={host.name}", f"--uuid={machine_id}", "--register=no", "--keep-unit",
             f"--network-namespace-path={network.namespace(lab, host.name)}", "--capability=CAP_NET_ADMIN",
             "--system-call-filter=@keyring", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
-            "--console=read-only", f"--tmpfs={DIRECTORY}/_work:size={host.shape.work},{WORK}",
+            "--console=read-only", f"--tmpfs={tree.DIRECTORY}/_work:size={host.shape.work},{WORK}",
         ]  # fmt: skip
         if host.shape.image:
             argv.append(f"--tmpfs={image.STORES[host.shape.image]}")
@@ -170,29 +151,8 @@ class Nspawn:
         clean = ["env", "-i", "HOME=/root", f"TERM={os.environ.get('TERM', 'dumb')}", f"PATH={tree.SERVICE_PATH}"]
         return ["nsenter", f"--target={leader(lab, host)}", "--all", *clean, *argv]
 
-    def sshd(self, lab: Lab, host: Host, verb: str) -> None:
-        main = "$(systemctl show --property=MainPID --value ssh)"
-        scripts = {"freeze": f"kill -STOP {main}", "thaw": f"kill -CONT {main}"}
-        self.administer(lab, host, scripts.get(verb, f"systemctl {verb} ssh"))
-
-    def present_key(self, lab: Lab, host: Host, key: Path) -> None:
-        # Through the host and not from outside: an overlay must not be written below its mount.
-        place = "/etc/ssh/ssh_host_ed25519_key"
-        script = (
-            f"umask 077; cat > {place} <<'END'\n{key.read_text()}END\n"
-            f"cat > {place}.pub <<'END'\n{key.with_suffix('.pub').read_text()}END\n"
-            "systemctl reload ssh\n"
-        )
-        self.administer(lab, host, script)
-
     def silence(self, lab: Lab, host: Host, silent: bool) -> None:
         network.silence(lab, host, silent)
-
-    def listener(self, lab: Lab, host: Host, alive: bool) -> None:
-        raise LabError(f"the listener of {host.name} belongs to its service")
-
-    def administer(self, lab: Lab, host: Host, script: str) -> None:
-        run(self.command(lab, host, ["/bin/sh", "-eu"]), script)
 
 
 def trust(root: Path, authority: str) -> None:

@@ -2,13 +2,45 @@
 
 import base64
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
-from lab.world import REPOSITORY, RUNNER_VERSION, Host, Lab
+from lab.world import REPOSITORY, RUNNER_VERSION, Host, Lab, Shape, host_key
 
 AGENT = Path(__file__).resolve().parent / "agent"
 HOOK = "ACTIONS_RUNNER_HOOK_JOB_STARTED=/opt/hooks/started.sh\n"
+DIRECTORY = "/opt/actions-runner"
+RUNNER, AUDIT = 1001, 1002
+"""Ids of the runner's user and of the gate's, in the image; their groups have the same."""
 SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a host: `owner` is the id of its user and of its group."""
+
+    text: str
+    mode: int = 0o644
+    owner: int = 0
+
+
+def host_with_systemd(name: str, number: int, address: str, shape: Shape) -> Host:
+    return Host(name, number, address, 22, DIRECTORY, "runner", "audit", unit_name(name), shape)
+
+
+def host_files(lab: Lab, host: Host, agent_id: int) -> dict[str, File]:
+    """What makes a host of the image this host, by absolute path: its host key, the gate's key, unit and registration."""
+    key = host_key(lab, host)
+    found = {
+        "/etc/ssh/ssh_host_ed25519_key": File(key.read_text(), 0o600),
+        "/etc/ssh/ssh_host_ed25519_key.pub": File(key.with_suffix(".pub").read_text()),
+        "/home/audit/.ssh/authorized_keys": File(
+            "restrict " + (lab.state / "ssh/id_ed25519.pub").read_text(), 0o600, AUDIT
+        ),
+        f"/etc/systemd/system/{host.unit}": File(unit_text(host), 0o664),
+    }
+    registration = runner_files(lab, host, agent_id)
+    return found | {f"{DIRECTORY}/{name}": File(text, mode, RUNNER) for name, (text, mode) in registration.items()}
 
 
 def unit_name(name: str) -> str:
