@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from lab import leftovers
 from lab.process import LabError, run
 from lab.world import Host, Lab, Shape
 
@@ -148,8 +149,9 @@ def probe_nspawn() -> Probe:
     from lab.image import cache
 
     cache().mkdir(parents=True, exist_ok=True)
-    place = Path("/run") / f"runner-preflight-trial-{os.getpid()}"
-    place.mkdir()
+    place = Path("/run") / f"{leftovers.TRIALS}{os.getpid()}"
+    leftovers.remove_trials()
+    place.mkdir(exist_ok=True)
     try:
         trial = [
             "unshare",

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.process import LabError, run
+from lab import kernel
+from lab.process import LabError, choosing, run
 from lab.world import MARK, Lab
 
 NSPAWN_RUN = Path("/run/systemd/nspawn")
@@ -229,9 +230,21 @@ def unmount(directory: Path) -> None:
             run(["umount", "--lazy", point])
 
 
+TRIALS = "runner-preflight-trial-"
+
+
+def remove_trials() -> None:
+    """Directories in which a killed call was trying what this machine can do; their mounts ended with it."""
+    for path in Path("/run").glob(f"{TRIALS}*"):
+        if not Path("/proc", path.name.removeprefix(TRIALS)).exists():
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
 def remove(lab: Lab) -> Leftovers:
     """Remove everything; what there was. LabError when something stays."""
     before = find(lab)
+    remove_trials()
     if before:
         containers.remove(lab)
         kill_all(lab)
@@ -248,6 +261,9 @@ def remove(lab: Lab) -> Leftovers:
     if lab.run_dir.is_dir():
         # rmdir, not a tree's removal: a mount still there must stop us.
         lab.run_dir.rmdir()
+    if kernel.NOTE.exists() and os.geteuid() == 0:
+        with choosing():
+            kernel.restore_limit()
     after = find(lab)
     if after:
         raise LabError(f"could not remove {after}: {after!r}")

@@ -7,10 +7,6 @@ Namespaces are files under the lab's own run directory, so that its removal remo
 
 import os
 import re
-import socket
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from lab.process import LabError, run
@@ -49,22 +45,6 @@ def choose_subnet(lab_id: str, taken: frozenset[int]) -> int:
         if (first + step) % SUBNETS not in taken:
             return (first + step) % SUBNETS
     raise LabError(f"every subnet of {NETWORK}.0.0/16 is taken on this machine")
-
-
-@contextmanager
-def choosing() -> Iterator[None]:
-    """Only one lab of the machine chooses a subnet at a time. The name vanishes with its process."""
-    with socket.socket(socket.AF_UNIX) as mutex:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                mutex.bind("\0runner-preflight-lab-subnet")
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise LabError("another lab has been choosing its subnet for 30 s") from None
-                time.sleep(0.05)
-        yield
 
 
 def probe_taken() -> frozenset[int]:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lab import certificates, distance, image, leftovers, limits, names, network, tree
+from lab import certificates, distance, image, kernel, leftovers, limits, names, network, tree
 from lab.outside import environment, free_ports
 from lab.process import LabError, run, until
 from lab.shape import size_bytes
@@ -40,6 +40,7 @@ class Nspawn(Systemd):
         for variant in sorted({host.shape.image for host in lab.hosts}):
             image.ensure(say, variant)
         lab.run_dir.mkdir(mode=0o755)
+        kernel.raise_limit()
         run(["mount", "-t", "tmpfs", "-o", "mode=0755,size=16m", lab.prefix, str(lab.run_dir)])
         # Other programs' mount namespaces must not keep copies of the lab's mounts.
         run(["mount", "--make-private", str(lab.run_dir)])

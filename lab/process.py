@@ -1,8 +1,10 @@
 """Running other programs, with a limit on every wait and the output in every complaint."""
 
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 
 class LabError(Exception):
@@ -32,3 +34,19 @@ def until(true: Callable[[], bool], what: str, seconds: float = 30.0, every: flo
         if time.monotonic() > deadline:
             raise LabError(f"waited {seconds:.0f} s in vain: {what}")
         time.sleep(every)
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """Be the only lab of the machine that takes a subnet or gives one back. The name vanishes with its process."""
+    with socket.socket(socket.AF_UNIX) as mutex:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                mutex.bind("\0runner-preflight-lab-subnet")
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise LabError("another lab has been choosing its subnet for 30 s") from None
+                time.sleep(0.05)
+        yield

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lab import leftovers, outside, papers, world
 from lab.context import context_text
 from lab.engine import Choice, choose, engine_named, install
-from lab.process import LabError
+from lab.process import LabError, choosing
 from lab.shape import PARTS, shapes
 from lab.world import Lab, Shape
 
@@ -100,8 +100,6 @@ def up_locked(options: argparse.Namespace, choice: Choice) -> int:
 
 def bring_up(lab: Lab, wanted: Mapping[str, Shape], started: float) -> None:
     """Fill the machine with `lab`; every step that takes time says how much."""
-    from lab.network import choosing
-
     engine = engine_named(lab.engine)
     step = Steps(started)
     # Remembered before anything is started: a kill must not leave what nobody knows.
