@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from lab import leftovers
+from lab import containers, leftovers
 from lab.process import LabError, run
 from lab.world import Host, Lab, Shape
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import kernel
+from lab import containers, kernel
 from lab.process import LabError, choosing, run
 from lab.world import MARK, Lab
 
