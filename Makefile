@@ -14,7 +14,7 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
 WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
-.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback bundle lab-up lab-down prove recordings test test-all lint parser lock clean
+.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback metrics bundle lab-up lab-down prove recordings test test-all lint parser lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ nightly: .venv/run ## every check there is
 
 rollback: .venv/run ## what a rollback needs, no more
 	@$(PYTEST) --profile rollback $(WORLD) $(ARGS)
+
+metrics: .venv/run ## a run of PROFILE (quick), its metrics put INTO the folder of node_exporter's textfile collector
+	@test -n "$(INTO)" || { echo "where to? make metrics INTO=/var/lib/prometheus/node-exporter" >&2; exit 4; }
+	@code=0; $(PYTEST) -q --profile '$(if $(PROFILE),$(PROFILE),quick)' $(WORLD) $(ARGS) || code=$$?; test $$code -le 1 || exit $$code; $(BIN)/python -m reports.textfile '$(INTO)'
 
 failover: .venv/run ## the failover checks alone, in an incident; no clearance
 	@$(PYTEST) -k failover $(WORLD) $(ARGS)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from _pytest.junitxml import xml_key
 
+from fixtures.facts.history import rate
 from fixtures.gate import Gate
 from fixtures.secrets import ROOM
 from fixtures.verdict import Verdict
@@ -117,7 +118,7 @@ def _metrics(gate: Gate, verdict: Verdict) -> None:
     now = datetime.now(UTC)
     took = (now - gate.started).total_seconds()
     world = gate.call.world
-    page = metrics.text(verdict, world.name, gate.call.profile, now, took, deploys(gate))
+    page = metrics.text(verdict, world.name, gate.call.profile, now, took, deploys(gate), last_hour(gate))
     write(gate.call.reports / metrics.NAME, ROOM(page))
 
 
@@ -125,3 +126,12 @@ def deploys(gate: Gate) -> list[timedelta] | None:
     """How long the deploys of the window took; None where this run did not look at them."""
     found: Any = seen(gate, "durations")
     return list(found.took) if found else None
+
+
+def last_hour(gate: Gate) -> dict[str, int] | None:
+    """How the deploys of the last hour ended; None where this run did not look at history."""
+    found: Any = seen(gate, "history")
+    if not found:
+        return None
+    ended = rate(found, timedelta(hours=1))
+    return {"success": ended.good, "failure": len(ended.bad)}

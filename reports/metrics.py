@@ -7,7 +7,7 @@ Prometheus' text format 0.0.4; names, help and units follow its conventions (`pr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, get_args
@@ -34,11 +34,28 @@ class Family:
 
 
 def text(
-    verdict: Verdict, context: str, profile: str, finished: datetime, took: float, deploys: Sequence[timedelta] | None
+    verdict: Verdict,
+    context: str,
+    profile: str,
+    finished: datetime,
+    took: float,
+    deploys: Sequence[timedelta] | None,
+    hour: Mapping[str, int] | None = None,
 ) -> str:
-    """`took` in seconds; `deploys` are the durations that this run saw, None when it did not look at them."""
+    """`took` in seconds; `deploys` are the durations that this run saw, None when it did not look at them; `hour` how many
+    deploys of the last hour had each conclusion, likewise."""
     world: Labels = (("context", context), ("profile", profile))
-    return "".join(map(_shown, _families(verdict, world, finished, took, deploys)))
+    families = [*_families(verdict, world, finished, took, deploys), *([] if hour is None else [_hour(hour, world)])]
+    return "".join(map(_shown, families))
+
+
+def _hour(hour: Mapping[str, int], world: Labels) -> Family:
+    return Family(
+        "runner_preflight_deploys_last_hour",
+        "gauge",
+        "How many production deploys ended in the hour before the run, by success or failure; each attempt counts.",
+        [("", (*world, ("conclusion", word)), hour[word]) for word in ("success", "failure")],
+    )
 
 
 def _families(

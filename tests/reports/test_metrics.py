@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from reports import metrics
+from fixtures.errors import Refused
+from reports import metrics, textfile
 from reports.cards import plain
 from tests.fixtures.runs import case
 from tests.reports.hostile import BROKEN, PAYLOADS
@@ -82,3 +84,20 @@ def test_promtool_has_nothing_to_say() -> None:
         ["promtool", "check", "metrics"], input=page(deploys=DEPLOYS), capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_the_last_hour_is_told_only_by_who_looked() -> None:
+    assert "last_hour" not in page()
+    text = metrics.text(case().judged(), "w", "nightly", NOW, 1, None, {"success": 2, "failure": 4})
+    assert values(text)["runner_preflight_deploys_last_hour", "failure"] == 4
+
+
+def test_the_collectors_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    (tmp_path / "metrics.prom").write_text(page('od"d/na\\me'))
+    put = textfile.put(tmp_path / "metrics.prom", tmp_path)
+    assert put.name == "runner-preflight-od%5C%22d%2Fna%5C%5Cme-quick.prom" and put.read_text() == page('od"d/na\\me')
+    assert put.stat().st_mode & 0o777 == 0o644 and not list(tmp_path.glob("*.new"))
+    assert textfile.main([str(tmp_path / "none"), "--reports", str(tmp_path)]) == 4
+    (tmp_path / "metrics.prom").write_text("up 1\n")
+    with pytest.raises(Refused, match="no metrics of this suite"):
+        textfile.put(tmp_path / "metrics.prom", tmp_path)
