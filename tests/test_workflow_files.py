@@ -1,0 +1,153 @@
+"""The workflows and the action as files: what the strictest auditor says, what their scripts do, what is documented."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import gate
+from tests.worlds import ROOT
+
+WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))}
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+PROGRAMS = ("python -m pytest", "python -m fixtures.fresh", "python -m reports.issue", "python -m reports.textfile")
+
+
+def test_the_strictest_auditor_finds_nothing_that_has_no_reason() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "zizmor"), "--offline", "--no-progress", "--persona", "auditor", "--format", "json",
+         "--config", str(ROOT / ".github/zizmor.yml"), str(ROOT / ".github"), str(ROOT / "action.yml")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    found = [f"{f['ident']}: {f['locations'][0]['symbolic']['key']}" for f in json.loads(done.stdout)]
+    assert found == [], done.stderr
+
+
+def test_every_exception_says_why() -> None:
+    lines = (ROOT / ".github/zizmor.yml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if line.strip() == "ignore:":
+            assert lines[number + 1].strip().startswith("# "), f"line {number + 1} has no reason"
+
+
+def steps() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, file in WORKFLOWS.items():
+        for job, body in file["jobs"].items():
+            for step in body.get("steps", []):
+                yield f"{name}/{job}", step
+    for step in ACTION["runs"]["steps"]:
+        yield "action", step
+
+
+@pytest.mark.parametrize(("where", "step"), list(steps()))
+def test_every_step_is_pinned_and_its_shell_is_somewhere_that_tests_run(where: str, step: dict[str, Any]) -> None:
+    if "uses" in step:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", step["uses"]), f"{where}: {step['uses']}"
+        return
+    for line in filter(None, (line.strip() for line in step["run"].splitlines())):
+        ours = re.match(r'(bash (\.ci/run|"\$ACTION/\.ci/gate")|\.ci/gate|make |scripts/release\.sh )', line)
+        assert ours or any(program in line for program in PROGRAMS), f"{where}: {line}"
+        assert "${{" not in line, f"{where}: a value comes into the script as text"
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_file_is_readable_on_a_screen_or_two(name: str) -> None:
+    assert len((ROOT / ".github/workflows" / f"{name}.yml").read_text().splitlines()) <= 90
+    assert WORKFLOWS[name]["permissions"] == {}
+    for job in WORKFLOWS[name]["jobs"].values():
+        assert "permissions" in job and ("uses" in job or "timeout-minutes" in job)
+
+
+def test_nothing_is_uploaded_from_a_public_repository_but_the_verdict() -> None:
+    for where, step in steps():
+        if "upload-artifact" in step.get("uses", "") and not step["with"]["path"].endswith("verdict.json"):
+            assert "github.event.repository.private" in step["if"], where
+
+
+def test_every_input_and_output_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    for kind in ("inputs", "outputs"):
+        for name, body in ACTION[kind].items():
+            assert body["description"].endswith("."), name
+            assert f"`{name}`" in text, f"README.md does not name the {kind[:-1]} {name}"
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str], gate.GitHub]]:
+    """The suite at an action's own path, and a workspace of somebody else's with a context of its own."""
+    action, workspace = tmp_path / "_actions" / "runner-preflight", tmp_path / "work space"
+    gate.plant(action)
+    (action / ".ci").mkdir()
+    shutil.copy2(ROOT / ".ci/gate", action / ".ci/gate")
+    shutil.copy2(ROOT / "Makefile", action / "Makefile")
+    shutil.copy2(ROOT / "requirements.txt", action / "requirements.txt")
+    (action / ".venv/bin").mkdir(parents=True)
+    program = action / ".venv/bin/python"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    program.chmod(0o755)
+    (action / ".venv/run").touch()
+    (workspace / "contexts").mkdir(parents=True)
+    with gate.github() as served:
+        (workspace / "contexts/ours.yml").write_text(yaml.safe_dump(gate.context(served.url)))
+        environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PREFLIGHT_GITHUB_TOKEN": "ghp_" + "x" * 36}
+        environ |= {"GITHUB_WORKSPACE": str(workspace), "GITHUB_OUTPUT": str(tmp_path / "out")}
+        environ |= {"REPORTS": str(tmp_path / "temp" / "preflight"), "CONTEXT": "contexts/ours.yml"}
+        yield action, environ, served
+
+
+def run(action: Path, environ: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
+    where = environ["GITHUB_WORKSPACE"]
+    command = ["bash", str(action / ".ci/gate")]
+    return subprocess.run(
+        command, cwd=where, env={**environ, **more}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def outputs(environ: dict[str, str]) -> dict[str, str]:
+    lines = Path(environ["GITHUB_OUTPUT"]).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.mark.parametrize("context", ["contexts/ours.yml", "ours"])
+def test_the_action_works_from_its_own_path(elsewhere: Any, context: str) -> None:
+    action, environ, _ = elsewhere
+    done = run(action, environ, CONTEXT=context)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip().splitlines()[-1] == "√ deploy on prod-1"
+    assert outputs(environ) == {"verdict": "deploy", "runner": "prod-1", "runs-on": '["self-hosted", "prod-1"]'}
+    assert (Path(environ["REPORTS"]) / "verdict.json").is_file()
+    assert not (action / "reports/latest").exists(), "nothing is written at the action's own path"
+
+
+def test_an_absolute_path_is_taken_as_it_is(elsewhere: Any) -> None:
+    action, environ, _ = elsewhere
+    assert run(action, environ, CONTEXT=f"{environ['GITHUB_WORKSPACE']}/contexts/ours.yml").returncode == 0
+
+
+def test_the_exit_code_is_pytests(elsewhere: Any) -> None:
+    action, environ, served = elsewhere
+    served.register("prod-3", labels=("self-hosted", "production", "prod-1"))
+    assert run(action, environ).returncode == 1
+    assert run(action, environ, CONTEXT="none.yml").returncode == 4
+    done = run(action, environ, REPORT_ONLY="true")
+    assert done.returncode == 0 and outputs(environ)["verdict"] == "report"
+
+
+def test_an_override_is_passed_on_whole(elsewhere: Any) -> None:
+    """Its reason is data: nothing in it is a shell's business."""
+    action, environ, _ = elsewhere
+    done = run(action, environ, OVERRIDE='$(touch pwned) "; exit 0', TICKET="INFRA-472")
+    assert done.returncode == 4 and "no `override` stands in this context" in done.stderr + done.stdout
+    done = run(action, environ, OVERRIDE="", TICKET="INFRA-472")
+    assert done.returncode == 4 and "takes both a reason" in done.stderr + done.stdout
+    assert not list(Path(environ["HOME"]).rglob("pwned"))
