@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import gate
+from tests import gate, permissions
 from tests.worlds import ROOT
 
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))}
@@ -151,3 +151,7 @@ def test_an_override_is_passed_on_whole(elsewhere: Any) -> None:
     done = run(action, environ, OVERRIDE="", TICKET="INFRA-472")
     assert done.returncode == 4 and "takes both a reason" in done.stderr + done.stdout
     assert not list(Path(environ["HOME"]).rglob("pwned"))
+
+
+def test_the_table_of_permissions_is_what_the_checks_ask_for() -> None:
+    assert permissions.table() in (ROOT / "README.md").read_text("utf-8"), "python -m tests.permissions"
