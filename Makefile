@@ -14,7 +14,7 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
 WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
-.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback metrics bundle lab-up lab-down prove recordings test test-all lint parser lock clean
+.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback metrics bundle lab-up lab-down prove recordings bench test test-all lint parser lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ prove: .venv/run ## every check seen red by its faults and green under all other
 
 recordings: .venv/run ## the shipped recordings made anew, from the lab
 	@$(BIN)/python -m lab.record
+
+bench: .venv/run ## how long the host part of the gate takes, beside one ssh and plain testinfra (minutes)
+	@$(BIN)/python -m lab.bench $(ARGS)
 
 test: .venv/dev ## the suite's own tests, in three minutes
 	@$(PYTEST) tests -n 2 --dist loadgroup -m "not slow" $(ARGS)

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -67,6 +68,8 @@ class Row:
     took: dict[str, list[float]] = field(default_factory=dict)
     asked: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Logins and commands of one run, over all hosts."""
+    burnt: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds of processor time of the asking process and what it started here: what a busy machine stretches."""
 
     def median(self, name: str) -> float:
         return statistics.median(self.took[name]) if self.took.get(name) else float("nan")
@@ -194,13 +197,21 @@ class Bench:
                 if took and (sum(took) > PATIENCE or (name in (CONTROL, PARAMIKO) and turn >= 3)):
                     continue
                 before = self.log_lines(hosts) if counted and not turn else (0, 0)
+                burnt = burning()
                 took.append(act())
+                row.burnt.setdefault(name, []).append(burning() - burnt)
                 if counted and not turn:
                     after = self.log_lines(hosts)
                     row.asked[name] = (after[0] - before[0], after[1] - before[1])
         told = ", ".join(f"{name} {row.median(name):.2f} s" for name in row.took)
         self.say(f"  {row.hosts} hosts, {delay:g} ms: {told}")
         return row
+
+
+def burning() -> float:
+    """Processor time of all that this process has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def stretch(lab: Lab, delay: float) -> None:
@@ -274,17 +285,19 @@ def report(rows: Sequence[Row], lab: Lab, load: tuple[float, ...]) -> str:
         cells += [f"{ratio:.2f}" for ratio in ratios]
         lines.append(f"| {row.hosts} | {row.delay:g} ms | " + " | ".join(cells) + " |")
     lines += ["", "| goal, at 40 ms | | measured | |", "|---|---|---|---|", *map(str, goals(rows))]
-    lines += ["", "| hosts | who | connections | execs | round trips |", "|---|---|---|---|---|"]
+    lines += ["", "| hosts | who | connections | execs | round trips | processor here |", "|---|---|---|---|---|---|"]
     for row in rows:
         if row.delay == rows[0].delay:
             for name in names:
                 logins, commands = row.asked.get(name, (0, 0))
                 counted = f"{logins} | {commands}" if name in row.asked else "not counted | not counted"
-                lines.append(f"| {row.hosts} | {name} | {counted} | {trips(rows, row.hosts, name)} |")
+                burnt = statistics.median(row.burnt.get(name, [0.0]))
+                lines.append(f"| {row.hosts} | {name} | {counted} | {trips(rows, row.hosts, name)} | {burnt:.2f} s |")
     lines += [
         "",
         "Connections and execs are counted in the hosts' sshd logs, in one run. Round trips are the slope of the medians over "
-        "the added round trip; those of several hosts that are asked at once overlap.",
+        "the added round trip; those of several hosts that are asked at once overlap. Processor time is that of the asking side, without "
+        "the hosts, which here share its cores: on a machine with other work the waiting for a core counts as well.",
     ]
     return "\n".join(lines) + "\n"
 
