@@ -7,10 +7,13 @@ from datetime import datetime
 from checks.guarantees import ROLLBACK, verifies
 from fixtures.facts import locks, steps
 from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.dryrun import DryRun
 from fixtures.facts.finding import settled, told
 from fixtures.facts.history import Rehearsals
+from fixtures.facts.host import Disks
 from fixtures.facts.record import Artifacts, Record
 from fixtures.facts.seen import NotApplicable
+from fixtures.facts.target import ReleasesKept
 from fixtures.facts.workflows import ProductionJob, Workflows, takes
 
 
@@ -115,3 +118,57 @@ def test_retry_safe(world: Context, workflows: Workflows, production_jobs: tuple
 def test_rehearsed(world: Context, rehearsals: Rehearsals) -> None:
     """A rollback succeeded not too long ago."""
     assert rehearsals.succeeded, rehearsals
+
+
+@verifies(
+    ROLLBACK,
+    "release-on-target",
+    severity="blocks",
+    when="quick",
+    rollback=True,
+    remedy="ssh {world.rollback.releases.host} ls -l {world.rollback.releases.directory} {world.rollback.releases.current}",
+)
+def test_release_on_target(world: Context, releases_kept: ReleasesKept, record: Record) -> None:
+    """The target runs what GitHub says is live, and keeps the last good release complete."""
+    live = record.current
+    assert live, f"{record}; {releases_kept}"
+    try:
+        last_good = record.last_good
+    except NotApplicable:
+        last_good = None  # a first release has none before it; what is live must agree all the same
+    faults = releases_kept.faults(live.sha, last_good.sha if last_good else "")
+    assert not faults, "; ".join(faults)
+
+
+@verifies(
+    ROLLBACK,
+    "room-to-return",
+    severity="warns",
+    when="quick",
+    remedy="remove old releases and workspaces: df -h on what is named above",
+)
+def test_room_to_return(
+    world: Context, releases_kept: ReleasesKept, every_disk: dict[str, Disks], limits: Limits
+) -> None:
+    """The target and the runners have room for the release to return to."""
+    assert releases_kept.free >= limits.release_room, f"{releases_kept}; {limits.release_room} are needed"
+    short = [
+        f"{name}: {mount}"
+        for name, disks in every_disk.items()
+        for mount in disks.mounts
+        if mount.free < limits.release_room
+    ]
+    assert not short, f"{'; '.join(short)}; {limits.release_room} are needed"
+
+
+@verifies(
+    ROLLBACK,
+    "dry-run",
+    severity="blocks",
+    when="nightly",
+    per="runner",
+    remedy="ssh {runner.host} {world.rollback.dry_run.command}",
+)
+def test_dry_run(world: Context, runner: Runner, dry_run: DryRun) -> None:
+    """The declared dry run of the rollback passes on this host."""
+    assert not dry_run.fault, f"on {runner}: {dry_run.fault}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from checks.guarantees import SERIALIZATION, verifies
 from fixtures.facts import cuts, doors, locks, steps
 from fixtures.facts.context import Context
 from fixtures.facts.finding import settled, told
 from fixtures.facts.history import History, LocksTaken, Swallowed, overlaps
 from fixtures.facts.record import InFlight
+from fixtures.facts.target import HostLock
 from fixtures.facts.workflows import ProductionJob, Workflows
 
 
@@ -177,3 +180,22 @@ def test_lock_was_taken(world: Context, locks_taken: LocksTaken) -> None:
 def test_none_swallowed(world: Context, swallowed: Swallowed) -> None:
     """No deploy was dropped from the queue, unless one ordered later landed."""
     assert not swallowed.dropped, "; ".join(map(repr, swallowed.dropped))
+
+
+@verifies(
+    SERIALIZATION,
+    "host-lock",
+    severity="blocks",
+    when="quick",
+    remedy="see who deploys by the name above; a lock that a dead deploy left is removed by hand, on the target",
+)
+def test_host_lock(world: Context, host_lock: HostLock | None, now: datetime) -> None:
+    """The target's own deploy lock is free, or no other repository can change this production."""
+    if host_lock is None:
+        others = ", ".join(world.admits.repositories)
+        assert world.deploy.only_repository, (
+            "GitHub's lock is per repository; declare the target's own (deploy.host_lock), or deploy.only_repository"
+        )
+        assert not others, f"deploy.only_repository is declared, and admits.repositories lets {others} in"
+        return
+    assert not host_lock.held, host_lock.told(now)

@@ -5,7 +5,7 @@ import grp
 import os
 from pathlib import Path
 
-from lab import monitor, papers
+from lab import monitor, papers, target, tree
 from lab.process import run
 from lab.world import REPOSITORY, Lab
 
@@ -38,6 +38,8 @@ def context_text(lab: Lab, today: datetime.date | None = None) -> str:
         )
     reach = ", ".join(REACHED) if lab.named else f"{lab.api_url}/"
     # All hosts share one machine's memory and load; their own are what a fault gives them.
+    dry_run = f"  dry_run: {{command: {tree.DRY_RUN}, seconds: 20}}\n" if lab.named else ""
+    limits += "  release_room: 32MiB\n"
     limits += "  memory_free: 64MiB\n  memory_free_percent: 1\n  load_per_cpu: 1000\n"
     return f"""# Written by `python -m lab up` (engine {lab.engine}), removed by `python -m lab down`.
 version: 1
@@ -60,12 +62,18 @@ deploy:
   lock: production
   verify: Verify
   undo: Undo
+  host_lock: {{host: {target.NAME}, path: {quoted(str(target.lock(lab)))}}}
 rollback:
   workflow: .github/workflows/rollback.yml
   input: version
   artifact: "widgets-{{sha}}"
   window: 14d
-selectors:
+  releases:
+    host: {target.NAME}
+    directory: {quoted(str(target.releases(lab)))}
+    current: {quoted(str(target.current(lab)))}
+    complete: .complete
+{dry_run}selectors:
   - {{uses: ./.github/workflows/preflight.yml, output: runs-on}}
 runners:
 {runners}targets:

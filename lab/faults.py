@@ -11,6 +11,7 @@ from lab import (
     faults_operate,
     faults_resources,
     faults_runner,
+    faults_target,
     faults_workflows,
 )
 from lab.fault import Fault
@@ -35,6 +36,7 @@ def collected() -> dict[str, Fault]:
         *faults_egress.FAULTS,
         *faults_drift.FAULTS,
         *faults_operate.FAULTS,
+        *faults_target.FAULTS,
     ):
         if fault.name in found:
             raise LabError(f"two faults are called {fault.name}")

@@ -84,7 +84,7 @@ FILES = HISTORY | frozenset(
 """What is read from the workflow files: they also say which runs change production, and under which name a job is listed."""
 
 GUARDED = frozenset({"secret-masking/environment-guarded"})
-LAST_GOOD = frozenset({"rollback/last-good-known", "rollback/artifact-kept"})
+LAST_GOOD = frozenset({"rollback/last-good-known", "rollback/artifact-kept", "rollback/release-on-target"})
 CLOCK = each("runner-health/clock-true")
 """GitHub's `Date` is taken from an answer that means something; an error page may be a proxy's."""
 

@@ -24,7 +24,7 @@ SEEN_OVER_SSH = (
     "targets-certified", "memory-room", "load-sane", "container-runtime", "tools-present", "hooks-in-place",
     "no-pending-reboot", "hardened",
 )  # fmt: skip
-SEEN_OF_ALL = frozenset({"failover/independent"})
+SEEN_OF_ALL = frozenset({"failover/independent", "rollback/room-to-return"})
 """What takes an answer of every host."""
 
 
@@ -34,7 +34,7 @@ def health(runner: str, *slugs: str) -> frozenset[str]:
 
 def unseen(runner: str) -> frozenset[str]:
     """Every check that asks this runner's host, by what it then gives: unknown."""
-    others = ("failover/equal-controls", "secret-masking/host-keeps-none")
+    others = ("failover/equal-controls", "secret-masking/host-keeps-none", "rollback/dry-run")
     return health(runner, *SEEN_OVER_SSH) | frozenset(f"{check}[{runner}]" for check in others)
 
 
@@ -228,7 +228,7 @@ HOST_FAULTS: tuple[Fault, ...] = (
     Fault("listener-killed-loopback", "The primary's listener, a plain process, was killed; nothing starts it again.",
           health(PRIMARY, "listener-alive", "online", "polling"), NOTHING, LOOPBACK, kill_listener, start_listener, PRIMARY),
     Fault("disk-full-work", "The primary's work directory has no byte left.",
-          health(PRIMARY, "disk-room"), NOTHING, NSPAWN,
+          health(PRIMARY, "disk-room") | {"rollback/room-to-return"}, NOTHING, NSPAWN,
           in_work('dd if=/dev/zero of="$work/ballast" bs=1M status=none 2>/dev/null || true'),
           in_work('rm -f "$work/ballast"'), PRIMARY),
     Fault("disk-inodes-full", "The primary's work directory has bytes, but no inode left: `df` looks well.",

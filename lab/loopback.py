@@ -40,7 +40,7 @@ class Loopback:
             hosts.append(Host(name, number, address, port, directory, me, me))
         lab.hosts = tuple(hosts)
         lab.address = "127.0.0.1"
-        lab.api_port, lab.app_port, lab.database_port = outside.free_ports(lab.address, 18080, 3)
+        lab.api_port, lab.app_port, lab.database_port, lab.target_port = outside.free_ports(lab.address, 18080, 4)
 
     def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:
         if os.geteuid() == 0 and not PRIVILEGE_SEPARATION.is_dir():

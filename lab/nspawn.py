@@ -48,7 +48,7 @@ class Nspawn(Systemd):
         network.make_switch(lab)
         names.make_zone(lab, network.github_addresses(lab.subnet))
         certificates.make_all(lab)
-        lab.api_port, lab.app_port, lab.database_port = free_ports(lab.address, 8080, 3)
+        lab.api_port, lab.app_port, lab.database_port, lab.target_port = free_ports(lab.address, 8080, 4)
 
     def start(self, lab: Lab, host: Host, agent_id: int) -> None:
         network.make_port(lab, host)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import certificates, monitor, names, network
+from lab import certificates, monitor, names, network, target
 from lab.leftovers import zombie
 from lab.process import LabError, until
 from lab.world import MARK, REPOSITORY, Lab
@@ -20,6 +20,7 @@ PRODUCTION = "lab.production"
 NAMES = "lab.names"
 MONITOR = "lab.monitor"
 FRONT = "lab.front"
+TARGET = "lab.target"
 
 
 def environment(lab: Lab) -> dict[str, str]:
@@ -96,12 +97,20 @@ def start_monitor(lab: Lab) -> None:
     start_module(lab, MONITOR, arguments)
 
 
+def start_target(lab: Lab) -> None:
+    target.home(lab).mkdir(exist_ok=True)
+    arguments = ["--listen", f"{lab.address}:{lab.target_port}", "--home", str(target.home(lab))]
+    arguments += ["--host-key", str(target.key_file(lab)), "--authorized", str(lab.state / "ssh" / "id_ed25519.pub")]
+    start_module(lab, TARGET, arguments)
+
+
 STARTS: dict[str, Callable[[Lab], None]] = {
     "github": start_github,
     "production": start_production,
     "names": start_names,
     "front": start_front,
     "monitor": start_monitor,
+    "target": start_target,
 }
 
 

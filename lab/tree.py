@@ -12,6 +12,7 @@ HOOK = "ACTIONS_RUNNER_HOOK_JOB_STARTED=/opt/hooks/started.sh\n"
 DIRECTORY = "/opt/actions-runner"
 RUNNER, AUDIT = 1001, 1002
 """Ids of the runner's user and of the gate's, in the image; their groups have the same."""
+DRY_RUN = "/opt/deploy/rollback --dry-run"
 SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import leftovers, outside, papers, world
+from lab import leftovers, outside, papers, target, world
 from lab.context import context_text
 from lab.engine import Choice, choose, engine_named, install
 from lab.process import LabError, choosing
@@ -51,7 +51,9 @@ def healthy(lab: Lab) -> bool:
     """Whether a remembered lab stands as it was left: hosts, stand-in, and production unless a fault stopped it."""
     engine = engine_named(lab.engine)
     hosts = lab.hosts and all(engine.alive(lab, host) for host in lab.hosts)
-    stopped = {"production"} if "target-down" in lab.broken else set()
+    stopped = {
+        name for fault, name in (("target-down", "production"), ("target-silent", "target")) if fault in lab.broken
+    }
     services = all(outside.running(lab, name) for name in outside.services(lab) if name not in stopped)
     return bool(hosts) and lab.context_file.exists() and services
 
@@ -109,9 +111,11 @@ def bring_up(lab: Lab, wanted: Mapping[str, Shape], started: float) -> None:
         lab.save()
         world.make_secrets(lab)
         engine.prepare(lab, say)
+        target.let_in(lab)
         lab.save()
     step("image, keys and network")
     outside.start_all(lab)
+    target.make(lab)
     agents = {name: int(record["id"]) for name, record in lab.runners().items()}
     step("stand-in and production")
     with ThreadPoolExecutor(len(lab.hosts)) as pool:

@@ -100,6 +100,7 @@ class Lab:
     api_port: int = 0
     app_port: int = 0
     database_port: int = 0
+    target_port: int = 0
     broken: list[str] = field(default_factory=list)
     """Names of the injected faults, oldest first."""
     root: Path = ROOT

@@ -14,6 +14,9 @@ rm -f /etc/ssh/ssh_host_*
 
 install -m 0440 /tmp/agent/sudoers /etc/sudoers.d/preflight-audit
 install -D -m 0755 /tmp/agent/hook-started.sh /opt/hooks/started.sh
+install -D -m 0755 /tmp/agent/rollback.sh /opt/deploy/rollback
+install -d /etc/widgets
+echo 'TARGET=production' > /etc/widgets/deploy.conf
 install -m 0644 /tmp/agent/sshd.conf /etc/ssh/sshd_config.d/lab.conf
 install -m 0644 /tmp/agent/chrony.conf /etc/chrony/chrony.conf
 install -D -m 0644 /tmp/agent/chrony.service.conf /etc/systemd/system/chrony.service.d/lab.conf

@@ -189,7 +189,7 @@ def test_any_answer_from_elsewhere_missing_is_nothing_proved(which: str) -> None
                 assert told == "unknown", f"{path}: {answer}"
 
 
-SECTIONS = sorted({name for host in HOSTS.values() for name in host.sections})
+SECTIONS = sorted({name for runner in CONTEXT.runners for name in HOSTS[runner.name].sections})
 
 
 @pytest.mark.parametrize("which", [name for name in LOOKING if "runner" in inspect.signature(CHECKS[name]).parameters])

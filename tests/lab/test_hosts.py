@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,12 @@ def monitored(root: Path, engine: str = "nspawn") -> Lab:
     monitor.directory(lab).mkdir(parents=True)
     (monitor.directory(lab) / "port").write_text("9090\n")
     return lab
+
+
+def fingerprint(root: Path) -> str:
+    """That of the gate's key, as ssh-keygen tells it."""
+    key = root / ".lab" / "ssh" / "id_ed25519.pub"
+    return subprocess.run(["ssh-keygen", "-lf", key], capture_output=True, text=True, check=True).stdout.split()[1]
 
 
 class TestAddresses:
@@ -99,7 +106,11 @@ class TestFiles:
         assert context["rollback"]["artifact"] == "widgets-{sha}"
         assert context["monitoring"]["prometheus"] == "http://10.77.7.254:9090/prometheus"
         assert context["records"]["directory"] == "records"
-        assert context["limits"]["disk_free"] == "32MiB" and context["limits"]["time_daemon"] is True
+        assert context["limits"]["disk_free"] == "32MiB"
+        assert context["limits"]["time_daemon"] is True
+        assert context["rollback"]["releases"]["host"] == context["deploy"]["host_lock"]["host"] == "production"
+        assert context["hosts"]["keys"] == [fingerprint(tmp_path)]
+        assert context["ssh"]["sudo"] is True
 
     def test_without_systemd_the_context_says_so(self, tmp_path: Path) -> None:
         context = yaml.safe_load(context_text(monitored(tmp_path, "loopback"), TODAY))
