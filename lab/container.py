@@ -54,7 +54,7 @@ class Container(Systemd):
         # podman makes the bridge, and with it the lab's own address, when the first container comes.
         with ThreadPoolExecutor(len(lab.hosts)) as pool:
             list(pool.map(lambda host: self.create(lab, host), lab.hosts))
-        lab.api_port, lab.app_port, lab.database_port = free_ports(lab.address, 8080, 3)
+        lab.api_port, lab.app_port, lab.database_port, lab.target_port = free_ports(lab.address, 8080, 4)
 
     def create(self, lab: Lab, host: Host) -> None:
         options = [
