@@ -24,6 +24,8 @@ FAULTS = ("service-stopped", "slow-deploys")
 """What the bad night shows: a runner that stands still while another can take the deploy, and a slow production."""
 
 NAME = "recorded"
+SERVED = "/srv/widgets"
+"""Where a recording says that the target keeps its releases: this checkout's own place is nobody else's."""
 READ = ("log_url", "target_url", "check_run_url")
 """The only addresses that facts read."""
 WHOLE_REPOSITORIES = ("repository", "head_repository", "performed_via_github_app")
@@ -82,6 +84,7 @@ def context_text(text: str) -> str:
     """The lab's context without its token file, its ssh_config, and the comment of who wrote it."""
     text = re.sub(r"^#.*\n", "", text)
     text = re.sub(r"^name: .*$", f"name: {NAME}", text, flags=re.MULTILINE)
+    text = re.sub(r"(?<=[ '])/[^ ']*/\.lab/target(?=/)", SERVED, text)
     text = re.sub(r"^  token: .*$", "  token: {env: PREFLIGHT_GITHUB_TOKEN}", text, flags=re.MULTILINE)
     return re.sub(r"^ssh:\n(  .*\n)+", "", text, flags=re.MULTILINE)
 
