@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from lab.github import kinds, runnerdoor, tokens
+from lab.github import apps, kinds, runnerdoor, tokens
 from lab.github.hub import Hub
 
 Reply = tuple[int, Any]
@@ -71,6 +71,10 @@ def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -
             hub.kind = kinds.parse(body)
             hub.lay()
             return 200, {"prefix": hub.kind.prefix, "versions": list(hub.kind.versions)}
+        case "POST", ["apps"]:
+            app = apps.parse(body)
+            hub.apps[app.number] = app
+            return 201, {"id": app.number}
         case "POST", ["tokens"]:
             token, grant = tokens.parse(body)
             hub.tokens[token] = grant

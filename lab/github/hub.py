@@ -15,6 +15,7 @@ from typing import Any
 
 from lab.github import mutate, mutate_files, mutate_history, mutate_operate, software, tokens, transport
 from lab.github.actions import Actions
+from lab.github.apps import App
 from lab.github.endpoints_repo import ROUTES
 from lab.github.history import DEFAULT_GROUP, build, repository_files
 from lab.github.jobs import Jobs
@@ -54,6 +55,7 @@ class Hub:
         self.jobs = Jobs()
         self.actions = Actions(self.jobs, lambda: self.world)
         self.kind = Kind()
+        self.apps: dict[int, App] = {}
         self.tokens: dict[str, Grant] = {}
         """Further tokens, by their word."""
         self.used = 0

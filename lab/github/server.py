@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from lab.github import doors, transport
+from lab.github import apps, doors, transport
 from lab.github.control import control
 from lab.github.hub import Hub
 from lab.github.kinds import VERSIONS
@@ -137,6 +137,9 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if version not in served:
                 raise Refused(410, f"The API version {version} is not supported.")
+            word = self.headers.get("Authorization", "").partition(" ")[2].strip()
+            if (as_app := apps.answer(hub, method, path, word)) is not None:
+                return self._seal(as_app[0], as_app[1], extra, rate, faults=faults)
             self.grant = grant = self._admit()
             found = hub.router.find(method, path)
             if found is None or not hub.kind.serves(path, hub.world.owner):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fixtures.app import App
 from fixtures.ask import Ask
 from fixtures.facts.context import Context
 from fixtures.facts.registrations import choices
@@ -90,8 +91,9 @@ LOOKED = Questions.of(NAMES).github
 """The looks that the quick checks need, as the gate finds them."""
 
 
-def judged(context: Context, token: str = TOKEN) -> tuple[Said, Looked]:
+def judged(context: Context, token: str | App = TOKEN) -> tuple[Said, Looked]:
     """The whole of it, now."""
     run = Run(datetime.now(UTC).replace(microsecond=0))
-    looked = look(context, (), Questions.of(LOOKED), run, Secret(token), lambda _: None)
+    secret = Secret(token) if isinstance(token, str) else token
+    looked = look(context, (), Questions.of(LOOKED), run, secret, lambda _: None)
     return said(seen_by(looked.seen.ask, run), context), looked

@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from fixtures.facts.context import Context
+from fixtures.app import App
+from fixtures.facts.context import App as AppInContext
+from fixtures.facts.context import Context, Source
+from fixtures.secrets import Secret
+from lab.github.world import MAIN_TOKEN_PERMISSIONS
 from tests.lab.judging import RECORDED, alive, judged, world
 from tests.lab.standin import ORG, REPO, TOKEN, Standin, started
 
@@ -126,6 +132,46 @@ def test_what_a_token_lacks_is_unknown_and_named(github: Standin) -> None:
                 continue
             assert found.verdict.word == "unknown", (lost, mask)
             assert f"{lost}=read" in refused, (lost, mask)
+
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+PEM = KEY.private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+).decode()
+
+
+def as_app(github: Standin, key: Any = KEY, **more: Any) -> tuple[Context, App]:
+    """The App that the context names, installed with what the gate needs to read."""
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    permissions = dict.fromkeys(MAIN_TOKEN_PERMISSIONS, "read")
+    github.order("POST", "apps", {"id": 42, "public_key": public.decode(), "permissions": permissions, **more})
+    named = replace(RECORDED.github, api_url=github.url, app=AppInContext(42, Source(env="KEY")))
+    return world(github, github=named), App(42, Secret(PEM), "acme/widgets")
+
+
+def test_an_app_looks_with_its_installations_token(github: Standin) -> None:
+    found, looked = judged(*as_app(github))
+    assert found.verdict.word == "deploy", (found.verdict.line, found.outcomes)
+    assert found.outcomes["secret-masking/token-lasts"] == "held"
+    assert "as App 42" in looked.asked_as
+    assert not any("ghs_" in str(answer) for answer in looked.answers.values())
+
+
+@pytest.mark.parametrize(
+    ("key", "more"),
+    [(rsa.generate_private_key(public_exponent=65537, key_size=2048), {}), (KEY, {"suspended": True})],
+    ids=["another key", "suspended"],
+)
+def test_an_app_that_gets_no_token_clears_nothing(github: Standin, key: Any, more: dict[str, Any]) -> None:
+    found, _ = judged(*as_app(github, key, **more))
+    assert found.verdict.word == "unknown"
+    assert not found.those("broken")
+
+
+def test_an_app_that_may_write_is_told_so(github: Standin) -> None:
+    wide = dict.fromkeys(MAIN_TOKEN_PERMISSIONS, "read") | {"actions": "write"}
+    found, _ = judged(*as_app(github, permissions=wide))
+    assert found.outcomes["secret-masking/token-lasts"] == "broken"
 
 
 def test_a_read_only_token_cannot_write(github: Standin) -> None:
