@@ -16,7 +16,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lab.github.router import Refused, not_found
+from lab.github.shapes import HTML, organisation
 from lab.github.tokens import Grant
+from lab.github.world import ORG_ID, iso
 
 if TYPE_CHECKING:
     from lab.github.hub import Hub
@@ -44,7 +46,7 @@ def parse(wish: Mapping[str, Any]) -> App:
     return App(number, key, {str(k): str(v) for k, v in permissions.items()}, bool(wish.get("suspended")))
 
 
-def answer(hub: Hub, method: str, path: str, token: str) -> tuple[int, Json] | None:
+def answer(hub: Hub, method: str, path: str, token: str, base: str) -> tuple[int, Json] | None:
     """Status and JSON for the two questions that an App asks as itself; None for every other. Raises Refused."""
     asks = (method, path) == ("GET", f"/repos/{hub.world.full_name}/installation")
     parts = path.strip("/").split("/")
@@ -53,7 +55,7 @@ def answer(hub: Hub, method: str, path: str, token: str) -> tuple[int, Json] | N
         return None
     app = _proven(hub, token)
     if asks:
-        return 200, {"id": app.number, "app_id": app.number, "permissions": dict(app.permissions)}
+        return 200, _installation(hub, app, base)
     if parts[2] != str(app.number):
         raise not_found()
     if app.suspended:
@@ -65,6 +67,29 @@ def answer(hub: Hub, method: str, path: str, token: str) -> tuple[int, Json] | N
         "expires_at": ends.isoformat().replace("+00:00", "Z"),
         "permissions": {"metadata": "read", **app.permissions},
         "repository_selection": "selected",
+    }
+
+
+def _installation(hub: Hub, app: App, base: str) -> Json:
+    own = f"{base}/app/installations/{app.number}"
+    return {
+        "id": app.number,
+        "app_id": app.number,
+        "app_slug": "acme-gate",
+        "account": organisation(hub.world, base),
+        "target_id": ORG_ID,
+        "target_type": "User" if hub.world.owned_by_user else "Organization",
+        "repository_selection": "selected",
+        "permissions": {"metadata": "read", **app.permissions},
+        "events": [],
+        "access_tokens_url": f"{own}/access_tokens",
+        "repositories_url": f"{base}/installation/repositories",
+        "html_url": f"{HTML}/organizations/{hub.world.owner}/settings/installations/{app.number}",
+        "single_file_name": None,
+        "suspended_by": None,
+        "suspended_at": iso(hub.world.now) if app.suspended else None,
+        "created_at": iso(hub.world.created),
+        "updated_at": iso(hub.world.created),
     }
 
 

@@ -137,8 +137,9 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if version not in served:
                 raise Refused(410, f"The API version {version} is not supported.")
+            base = f"http://{self.headers.get('Host') or 'localhost'}{hub.kind.prefix}"
             word = self.headers.get("Authorization", "").partition(" ")[2].strip()
-            if (as_app := apps.answer(hub, method, path, word)) is not None:
+            if (as_app := apps.answer(hub, method, path, word, base)) is not None:
                 return self._seal(as_app[0], as_app[1], extra, rate, faults=faults)
             self.grant = grant = self._admit()
             found = hub.router.find(method, path)
@@ -152,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(403, "API rate limit exceeded for user ID 1.")
             ask = Ask(
                 world=hub.world,
-                base=f"http://{self.headers.get('Host') or 'localhost'}{hub.kind.prefix}",
+                base=base,
                 path=path,
                 query=dict(parse_qsl(query, keep_blank_values=True)),
                 names=found.names,

@@ -6,18 +6,23 @@ Documented deviations: UNKNOWN_FIELDS and STATES_IN_THE_DOCUMENT, each with its 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import githubkit
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from fixtures import draft
+from fixtures.app import App
 from fixtures.dispatch import Order
 from fixtures.facts.context import Admits, Override
 from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.looks import LOOKS
+from fixtures.secrets import Secret
 from lab.github.router import by_name
 from tests.inside import Inside, context, laid, run_of
 from tests.lab.standin import ORG, REPO, TOKEN, Standin, started
@@ -199,6 +204,22 @@ def test_the_status_that_the_document_lacks_is_the_oldest_one(client: Any, githu
     states = [s["state"] for s in github.get(f"{REPO}/deployments/{finished_deployment(github)}/statuses")]
     assert states == ["success", "in_progress", "queued", "waiting"]
     assert len(states) == STATES_IN_THE_DOCUMENT + 1
+
+
+def test_an_app_s_own_questions_answer_as_the_document_says(github: Standin) -> None:
+    """What `fixtures/app.py` asks before it has a token: both, and there is no third."""
+    github.order("POST", "reset")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    github.order("POST", "apps", {"id": 42, "public_key": public.decode(), "permissions": {"actions": "read"}})
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    own = generated(github, App(42, Secret(private.decode()), "acme/widgets").assertion(time.time()).reveal())
+    installed = own.rest(VERSION).apps.get_repo_installation(*R).parsed_data
+    granted = own.rest(VERSION).apps.create_installation_access_token(installed.id).parsed_data
+    assert {field.rpartition(".")[2] for field in unknown_fields([installed, granted])} <= UNKNOWN_FIELDS
+    assert github.call("GET", REPO, headers={"Authorization": f"Bearer {granted.token}"}).status == 200
 
 
 class Routes:
