@@ -14,7 +14,7 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
 WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
-.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback metrics bundle lab-up lab-down prove recordings bench test test-all lint parser lock clean
+.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback metrics bundle lab-up lab-down prove recordings bench dist test test-all lint parser lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,11 @@ recordings: .venv/run ## the shipped recordings made anew, from the lab
 
 bench: .venv/run ## how long the host part of the gate takes, beside one ssh and plain testinfra (minutes)
 	@$(BIN)/python -m lab.bench $(ARGS)
+
+dist: ## a release archive and its checksum, from a clean commit: the same commit gives the same bytes
+	@test -z "$$(git status --porcelain)" || { echo "make dist takes a clean commit; git status has changes" >&2; exit 4; }
+	@mkdir -p dist
+	@name=runner-preflight-$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml); git -c core.autocrlf=false archive --format=tar --prefix=$$name/ HEAD | gzip -9 -n > dist/$$name.tar.gz; cd dist; sha256sum $$name.tar.gz | tee $$name.tar.gz.sha256
 
 test: .venv/dev ## the suite's own tests, in three minutes
 	@$(PYTEST) tests -n 2 --dist loadgroup -m "not slow" $(ARGS)
