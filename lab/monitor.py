@@ -141,11 +141,13 @@ def query(text: str, on: set[str]) -> Any:
 
 
 def status(on: set[str]) -> Any:
-    original = (MONITORING / "alertmanager.yml").read_text("utf-8")
+    config = yaml.safe_load((MONITORING / "alertmanager.yml").read_text("utf-8"))
+    # Alertmanager serves what it understood, not what it read.
+    for route in (config["route"], *config["route"]["routes"]):
+        route.setdefault("continue", False)
     if "alerts-unrouted" in on:
-        config = yaml.safe_load(original)
         config["receivers"][0] = {"name": config["receivers"][0]["name"]}
-        original = yaml.safe_dump(config)
+    original = yaml.safe_dump(config)
     return {"cluster": {"status": "disabled"}, "config": {"original": original}, "versionInfo": {"version": "0.25.0"}}
 
 

@@ -44,10 +44,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(true: Callable[[], Any], what: str, seconds: float) -> Any:
+def until(true: Callable[[], Any], what: str, seconds: float, why: Callable[[], object] = str) -> Any:
+    """What `true` gives once it is true. `why` says at the end what is still amiss."""
     deadline = time.monotonic() + seconds
     while not (found := true()):
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}; {why()}"
         time.sleep(0.5)
     return found
 

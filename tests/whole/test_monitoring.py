@@ -75,7 +75,7 @@ def test_every_query_of_the_dashboard_has_data(stack: Stack) -> None:
         return [q for q in QUERIES if not stack.query(q.replace("$context", ".+"))]
 
     # A sum over the hosts needs the second scrape of them.
-    until(lambda: not empty(), f"data for {empty()}", 60)
+    until(lambda: not empty(), "data for every query", 60, empty)
 
 
 def test_the_checks_hold_before_the_real_ones(lab: Checkout, stack: Stack) -> None:
