@@ -133,6 +133,9 @@ def test_listener_alive(runner: Runner, processes: Processes) -> None:
 def test_tells_the_truth(runner: Runner, registrations: Registrations, processes: Processes) -> None:
     """The host and GitHub agree: online where a Listener listens, busy where a Worker lives, and each Worker has its Listener."""
     assert not processes.orphans, f"without a living listener: {', '.join(map(str, processes.orphans))}"
+    assert processes.registered.casefold() in ("", runner.name.casefold()), (
+        f"the host of {runner} holds the registration of {processes.registered}"
+    )
     found = registrations.named(runner.name)
     said = "online" if any(r.online for r in found) else "offline" if found else "not registered"
     is_ = "listens" if processes.listening else "does not listen"

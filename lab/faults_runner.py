@@ -313,6 +313,8 @@ FAULTS: tuple[Fault, ...] = (
                ("diag-quiet",), log_line("WRITE ERROR: Failed to create a session. The runner registration has been deleted from the server, please re-configure.", source="Terminal", level="ERR"), UNLOG),
     on_primary("trouble-of-yesterday", "What the primary's log told two days ago does not count any more.",
                (), log_line("Return code 137 indicate worker encounter an unhandled exception or app crash.", ago=172800, source="JobDispatcher", level="ERR"), UNLOG),
+    on_primary("registration-of-another", "The primary's disk is a copy of the standby's: it holds the other's registration, and will use it at the next start.",
+               ("tells-the-truth",), """sed -i.whole 's/"agentName": "[^"]*"/"agentName": "prod-runner-02"/' "$root"/.runner""", '[ ! -e "$root"/.runner.whole ] || mv -f "$root"/.runner.whole "$root"/.runner'),
     on_primary("runner-outdated", "The primary runs a version that was followed by newer ones months ago.",
                ("version-supported",), OLD_VERSION, RIGHT_VERSION),
     Fault("runner-release-overdue", "A newer release of the runner came out 45 days ago, and neither host has it.",

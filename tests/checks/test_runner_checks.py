@@ -81,6 +81,7 @@ Case = tuple[Callable[..., None], tuple[Any, ...]]
 # fmt: off
 HOLDS: dict[str, Case] = {
     "both say idle": (health.test_tells_the_truth, (FIRST, known(), processes())),
+    "its own registration": (health.test_tells_the_truth, (FIRST, known(), replace(processes(), registered="PROD-1"))),
     "both say busy": (health.test_tells_the_truth, (FIRST, known(busy=True), processes(listener(), worker()))),
     "both say gone": (health.test_tells_the_truth, (FIRST, known(online=False), processes(listener(state="T")))),
     "neither knows it": (health.test_tells_the_truth, (FIRST, Registrations(()), replace(processes(), listeners=()))),
@@ -112,6 +113,7 @@ BREAKS: dict[str, tuple[Callable[..., None], tuple[Any, ...], str]] = {
     "not registered, and it listens": (health.test_tells_the_truth, (FIRST, Registrations(()), processes()), "is not registered"),
     "busy, and no Worker": (health.test_tells_the_truth, (FIRST, known(busy=True), processes()), "GitHub says that prod-1 is busy, and on its host no Worker lives"),
     "idle, and a Worker": (health.test_tells_the_truth, (FIRST, known(), processes(listener(), worker())), "GitHub says that prod-1 is idle, and on its host a Worker lives"),
+    "a registration of another": (health.test_tells_the_truth, (FIRST, known(), replace(processes(), registered="prod-2")), "the host of prod-1 holds the registration of prod-2"),
     "an orphan": (health.test_tells_the_truth, (FIRST, known(busy=True), processes(listener(), worker(parent=1))), "without a living listener: Runner.Worker 99"),
     "an orphan of a dead one": (health.test_tells_the_truth, (FIRST, known(busy=True), processes(listener(), listener(pid=70, state="Z"), worker(parent=70))), "without a living listener"),
     "nobody polls": (health.test_polling, (FIRST, replace(processes(), listeners=()), replace(HELD, listeners=0, held=0), diag()), "nobody polls for prod-1"),

@@ -211,6 +211,15 @@ def test_what_runs_here(sh: list[str], home: Path, start: Start) -> None:
     assert Processes.parse(run(sh, "processes", other), other).listeners == ()
 
 
+@pytest.mark.parametrize(
+    "settings", ['\ufeff{\n  "agentId": 6,\n  "agentName": "gpu box 1"\n}', '{"AgentId":"6","AgentName":"gpu box 1"}']
+)
+def test_whose_registration_lies_here(sh: list[str], home: Path, settings: str) -> None:
+    assert seen(sh, home).registered == ""
+    (home / ".runner").write_text(settings)
+    assert seen(sh, home).registered == "gpu box 1"
+
+
 def test_a_worker_is_seen_too(sh: list[str], home: Path, start: Start) -> None:
     start()
     job = start("bin/Runner.Worker", "spawnclient")
