@@ -121,6 +121,10 @@ def start_listener(lab: Lab) -> None:
     lab.wait_online(PRIMARY)
 
 
+AS_RUNNER = "setpriv --reuid=runner --regid=runner --clear-groups"
+"""What a job does, it does as this user; files of root's in the work directory are a fault of their own."""
+
+
 def in_work(script: str) -> Callable[[Lab], None]:
     """Run a script in the primary's work directory; `$work` is its path."""
 
@@ -229,11 +233,11 @@ HOST_FAULTS: tuple[Fault, ...] = (
           health(PRIMARY, "listener-alive", "online", "polling"), NOTHING, LOOPBACK, kill_listener, start_listener, PRIMARY),
     Fault("disk-full-work", "The primary's work directory has no byte left.",
           health(PRIMARY, "disk-room") | {"rollback/room-to-return"}, NOTHING, NSPAWN,
-          in_work('dd if=/dev/zero of="$work/ballast" bs=1M status=none 2>/dev/null || true'),
+          in_work(f'{AS_RUNNER} dd if=/dev/zero of="$work/ballast" bs=1M status=none 2>/dev/null || true'),
           in_work('rm -f "$work/ballast"'), PRIMARY),
     Fault("disk-inodes-full", "The primary's work directory has bytes, but no inode left: `df` looks well.",
           health(PRIMARY, "disk-room"), NOTHING, NSPAWN,
-          in_work('mkdir "$work/crumbs"; seq -f "$work/crumbs/%g" 1 5000 | xargs touch 2>/dev/null || true'),
+          in_work(f'{AS_RUNNER} mkdir "$work/crumbs"; seq -f "$work/crumbs/%g" 1 5000 | {AS_RUNNER} xargs touch 2>/dev/null || true'),
           in_work('rm -rf "$work/crumbs"'), PRIMARY),
     Fault("work-read-only", "The primary's work directory was remounted read-only, as after a disk error.",
           health(PRIMARY, "disk-room"), NOTHING, NSPAWN,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from lab.engine import on
 from lab.fault import BOTH, NSPAWN, Fault
 from lab.faults_hosts import (
+    AS_RUNNER,
     NOTHING,
     OFFLINE,
     PRIMARY,
@@ -25,7 +26,6 @@ from lab.world import Lab
 
 UNEQUAL = frozenset({f"failover/equal-controls[{STANDBY}]"})
 """The standby is judged by the primary: what is changed in the primary's settings alone."""
-AS_RUNNER = "setpriv --reuid=runner --regid=runner --clear-groups"
 LOG = 'log=$(ls "$root"/_diag/Runner_*.log | tail -n 1)'
 
 

@@ -41,6 +41,16 @@ def test_the_shell_is_posix(fact: str, sh: list[str], home: Path) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not here")
+@pytest.mark.parametrize("fact", HOST_FACTS)
+def test_the_shell_is_clean(fact: str, home: Path) -> None:
+    """Nothing that shellcheck warns of; its notes on style are left to us."""
+    script = HOST_FACTS[fact].shell(runner(directory=str(home)), world())
+    argv = ["shellcheck", "-s", "sh", "-S", "warning", "-"]
+    done = subprocess.run(argv, input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_disks(sh: list[str], home: Path) -> None:
     of = runner(directory=str(home))
     disks = Disks.parse(run(sh, "disks", of), of)
