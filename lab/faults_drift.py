@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from lab.engine import on
 from lab.fault import NSPAWN, Fault
-from lab.faults_egress import UNEQUAL, env_line
-from lab.faults_hosts import NOTHING, PRIMARY, STANDBY, health
+from lab.faults_egress import env_line
+from lab.faults_hosts import NOTHING, PRIMARY, STANDBY, UNEQUAL, health
 from lab.faults_resources import run_on
 from lab.world import Lab
 

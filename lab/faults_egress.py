@@ -54,7 +54,6 @@ def env_line(line: str) -> tuple[Callable[[Lab], None], Callable[[Lab], None]]:
 BOTH_CERTIFIED = health(PRIMARY, "targets-certified") | health(STANDBY, "targets-certified")
 BOTH_REACH = health(PRIMARY, "reaches-production") | health(STANDBY, "reaches-production")
 BOTH_REACH_GITHUB = health(PRIMARY, "reaches-github") | health(STANDBY, "reaches-github")
-UNEQUAL = frozenset({f"failover/equal-controls[{STANDBY}]"})
 
 FAULTS: tuple[Fault, ...] = (
     Fault("github-dropped", "A firewall drops what the primary sends to GitHub's hosts.",

@@ -121,6 +121,8 @@ def start_listener(lab: Lab) -> None:
     lab.wait_online(PRIMARY)
 
 
+UNEQUAL = frozenset({f"failover/equal-controls[{STANDBY}]"})
+"""The standby is judged by the primary: what is changed in the primary's settings alone."""
 AS_RUNNER = "setpriv --reuid=runner --regid=runner --clear-groups"
 """What a job does, it does as this user; files of root's in the work directory are a fault of their own."""
 
@@ -243,7 +245,8 @@ HOST_FAULTS: tuple[Fault, ...] = (
           health(PRIMARY, "disk-room"), NOTHING, NSPAWN,
           in_work('mount -o remount,ro "$work"'), in_work('mount -o remount,rw "$work"'), PRIMARY),
     Fault("clock-skew", "The primary's clock is seven minutes fast.",
-          health(PRIMARY, "clock-true"), NOTHING, NSPAWN, skew_clock, true_clock, PRIMARY),
+          # sshd's own settings are how it is skewed, and the standby is judged by the primary's.
+          health(PRIMARY, "clock-true") | UNEQUAL, NOTHING, NSPAWN, skew_clock, true_clock, PRIMARY),
     Fault("time-daemon-stopped", "Nothing keeps the primary's clock: its time daemon is stopped.",
           health(PRIMARY, "clock-true"), NOTHING, NSPAWN, stop_time_daemon, start_time_daemon, PRIMARY),
     Fault("target-down", "Production itself is down: neither the application nor the database answers.",

@@ -15,6 +15,7 @@ from lab.faults_hosts import (
     PRIMARY,
     SKEW,
     STANDBY,
+    UNEQUAL,
     health,
     skew_clock,
     start_service,
@@ -24,8 +25,6 @@ from lab.faults_hosts import (
 from lab.process import until
 from lab.world import Lab
 
-UNEQUAL = frozenset({f"failover/equal-controls[{STANDBY}]"})
-"""The standby is judged by the primary: what is changed in the primary's settings alone."""
 LOG = 'log=$(ls "$root"/_diag/Runner_*.log | tail -n 1)'
 
 

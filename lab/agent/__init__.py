@@ -1,1 +1,7 @@
-"""What is copied onto the lab's hosts. Nothing here is imported by the lab itself."""
+"""What is copied onto the lab's hosts: a runner that looks, works and dies as the real one does, and settings.
+
+`listener` polls and hands jobs to `dispatcher`, which starts a `worker` for each; `process` runs its steps, `masker`
+hides its secrets, `diaglog` writes the logs, `wire` talks to the stand-in; `service` is the wrapper between systemd and
+the listener, `update` puts a new version in place. On a host they stand in `bin/lab/agent`, and `entry` is the file that
+each program executes. Only the standard library: the hosts have no more. Nothing here is imported by the lab itself.
+"""
