@@ -163,7 +163,7 @@ BREAKS: dict[str, tuple[Callable[..., None], tuple[Any, ...], str]] = {
     "listener-alive, root": (health.test_listener_alive, (runner(user="root"), processes(listener(user="root"))), "of root"),
     "service-running, of another directory": (health.test_service_running, (FIRST, unit(elsewhere="/opt/other")), "it is the service of /opt/other"),
     "service-running, not startable": (health.test_service_running, (FIRST, unit(start="runsvc.sh is empty, so it will not start again")), "it will not start again"),
-    "service-running, a death with 0": (health.test_service_running, (FIRST, unit(active_state="inactive", sub_state="dead", ended="1")), "success, which says nothing: a runner's service ends so whatever killed it; its listener ended last with code 1: not configured"),
+    "service-running, a death with 0": (health.test_service_running, (FIRST, unit(active_state="inactive", sub_state="dead", journal=("Runner listener exited with error code 1",))), "success, which says nothing: a runner's service ends so whatever killed it; its listener ended last with code 1: not configured"),
     "listener-alive, in another service": (health.test_listener_alive, (FIRST, processes(listener(unit="tmux.service"))), "its .service names actions.runner"),
     "listener-alive, no service named": (health.test_listener_alive, (FIRST, processes(service="")), "its .service names nothing"),
     "listener-alive, in no service": (health.test_listener_alive, (FIRST, processes(listener(unit=""))), "in no service"),

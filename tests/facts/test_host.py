@@ -248,7 +248,8 @@ def test_a_unit_that_runs() -> None:
         ("runsvc=526 755", "runsvc=0 755", "start", "runsvc.sh is empty, so it will not start again"),
         ("runsvc=526 755", "runsvc=526 644", "start", "runsvc.sh cannot be executed, so it will not start again"),
         ("runsvc=526 755", "runsvc=526 755\nelsewhere=/opt/a=b", "elsewhere", "/opt/a=b"),
-        ("relaunches 0", "relaunches 0\nended=null", "ended", "null"),
+        ("relaunches 0", "relaunches 0\nlog Runner listener exited with error code null", "ended", "null"),
+        ("relaunches 0", "relaunches 0\nlog x=y\nlog relaunches 9", "relaunches", 0),
     ],
 )
 def test_what_is_wrong_with_a_unit(old: str, new: str, field: str, value: Any) -> None:
@@ -259,6 +260,45 @@ def test_a_unit_that_was_never_made() -> None:
     missing = Unit.parse(output("missing .service\n"), runner())
     assert not missing.loaded
     assert "(.service is missing)" in repr(missing)
+
+
+ICU = "Process terminated. Couldn't find a valid ICU package installed on the system."
+LOOP = "Runner listener exit with undefined return code, re-launch runner in 5 seconds."
+GONE = "Failed to create a session. The runner registration has been deleted from the server, please re-configure."
+
+
+@pytest.mark.parametrize(
+    ("journal", "says"),
+    [
+        ([ICU, "Runner listener exited with error code null", LOOP, ICU, LOOP], "libicu is missing"),
+        (
+            [
+                GONE,
+                "Runner listener exited with error code 1",
+                "Runner listener exit with terminated error, stop the service, no retry needed.",
+            ],
+            "look at clock-true first",
+        ),
+        (
+            [
+                "Runner listener exited with error code 1",
+                "Runner listener exit with terminated error, stop the service, no retry needed.",
+            ],
+            "the listener ended with 1",
+        ),
+        (
+            ["A session for this runner already exists.", "2026-08-20 10:00:00Z: Listening for Jobs", LOOP],
+            "it is relaunched for ever",
+        ),
+        (["A session for this runner already exists.", "2026-08-20 10:00:00Z: Listening for Jobs"], ""),
+        (["Starting Runner listener with startup type: service", "=", ""], ""),
+    ],
+)
+def test_why_a_unit_died_stands_in_its_journal(journal: list[str], says: str) -> None:
+    dead = unit("relaunches 0\n", "relaunches 5\n" + "".join(f"log {line}\n" for line in journal))
+    assert says in dead.why and bool(says) == bool(dead.why)
+    assert dead.why in repr(dead)
+    assert dead.why not in repr(replace(dead, relaunches=0)) or not dead.why, "what runs needs no reason"
 
 
 def test_a_plain_process_has_no_unit() -> None:
