@@ -80,7 +80,9 @@ def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -
             hub.tokens[token] = grant
             return 201, {"permissions": dict(grant.permissions)}
         case "POST", ["runners", name, "update"]:
-            hub.jobs.updates[name] = str(body.get("version") or "")
+            hub.jobs.updates.pop(name, None)
+            if version := str(body.get("version") or ""):
+                hub.jobs.updates[name] = version
             return 200, {}
         case _, ["jobs", *which]:
             return _jobs(hub, method, which, body)
