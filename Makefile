@@ -117,4 +117,5 @@ clean: ## remove what make made here
 .venv/dev: requirements-dev.txt .venv/run
 	@echo "setting up .venv for the tests (once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m lab.need
 	@touch $@
