@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from lab.tls import authority_file, certificate_file, place
 from lab.world import GITHUB_NAMES, Lab, write
 
 AUTHORITY = "Runner Preflight lab"
@@ -25,19 +26,6 @@ SERVERS = {
 }
 """The names each server's certificate is for."""
 LIFE = timedelta(days=365)
-
-
-def place(lab: Lab) -> Path:
-    return lab.state / "tls"
-
-
-def authority_file(lab: Lab) -> Path:
-    """The authority's certificate, without its key: what the hosts trust."""
-    return place(lab) / "authority.crt"
-
-
-def certificate_file(lab: Lab, server: str) -> Path:
-    return place(lab) / f"{server}.pem"
 
 
 def make_all(lab: Lab) -> None:

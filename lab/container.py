@@ -103,10 +103,11 @@ class Container(Systemd):
         return [self.name, "exec", "--interactive", containers.name(lab, host), *clean, *argv]
 
     def silence(self, lab: Lab, host: Host, silent: bool) -> None:
-        self.administer(lab, host, "nft delete table inet lab_silence 2>/dev/null || true")
+        # Made if it is not there, so that its removal cannot fail for that.
+        rules = "table inet lab_silence\ndelete table inet lab_silence\n"
         if silent:
-            rules = network.drop_rules("lab_silence", "input", "tcp dport 22")
-            self.administer(lab, host, f"nft -f - <<'END'\n{rules}END\n")
+            rules += network.drop_rules("lab_silence", "input", "tcp dport 22")
+        self.administer(lab, host, f"nft -f - <<'END'\n{rules}END\n")
 
 
 def archive(files: Mapping[str, tree.File]) -> bytes:
@@ -150,7 +151,7 @@ def ensure_image(cli: str, say: Callable[[str], None]) -> None:
     if tarball is not None:
         base = f"localhost/runner-preflight-base:{image.tarball_key()}"
         say(f"image: taking {tarball.name} into {cli}")
-        run(["sh", "-c", 'zstd -dc "$1" | "$2" import - "$3"', "sh", str(tarball), cli, base], seconds=300)
+        run([cli, "import", str(tarball), base], seconds=300)
     folder = image.AGENT.parent
     command = [cli, "build", "--tag", image_name(), "--file", "-", str(folder)]
     if cli == "docker":

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from lab import network, outside
 from lab.engine import engine_named, on
-from lab.fault import BOTH, LOOPBACK, NSPAWN, Fault
+from lab.fault import BOTH, LOOPBACK, NSPAWN, SYSTEMD, Fault
 from lab.process import LabError, run, until
 from lab.world import Lab, make_key
 
@@ -223,18 +223,18 @@ OFFLINE = ("service-running", "online", "listener-alive", "polling")
 
 HOST_FAULTS: tuple[Fault, ...] = (
     Fault("service-stopped", "Somebody stopped the primary's service and went home: no listener, offline at GitHub.",
-          health(PRIMARY, *OFFLINE), NOTHING, NSPAWN, stop_service(PRIMARY), start_service(PRIMARY), PRIMARY),
+          health(PRIMARY, *OFFLINE), NOTHING, SYSTEMD, stop_service(PRIMARY), start_service(PRIMARY), PRIMARY),
     Fault("service-disabled", "The primary runs, but its service will not come back after a reboot.",
-          health(PRIMARY, "service-running"), NOTHING, NSPAWN, disable_service, enable_service, PRIMARY),
+          health(PRIMARY, "service-running"), NOTHING, SYSTEMD, disable_service, enable_service, PRIMARY),
     Fault("listener-gone-unit-active", "systemd calls the primary's unit active, while its listener is dead.",
-          health(PRIMARY, "listener-alive", "online", "polling"), NOTHING, NSPAWN, lose_listener, regain_listener, PRIMARY),
+          health(PRIMARY, "listener-alive", "online", "polling"), NOTHING, SYSTEMD, lose_listener, regain_listener, PRIMARY),
     Fault("secondary-stopped", "The standby's service was stopped weeks ago, and nobody looked.",
-          health(STANDBY, *OFFLINE) | {"failover/standby-ready"}, NOTHING, NSPAWN,
+          health(STANDBY, *OFFLINE) | {"failover/standby-ready"}, NOTHING, SYSTEMD,
           stop_service(STANDBY), start_service(STANDBY), STANDBY),
     Fault("listener-killed-loopback", "The primary's listener, a plain process, was killed; nothing starts it again.",
           health(PRIMARY, "listener-alive", "online", "polling"), NOTHING, LOOPBACK, kill_listener, start_listener, PRIMARY),
     Fault("disk-full-work", "The primary's work directory has no byte left.",
-          health(PRIMARY, "disk-room") | {"rollback/room-to-return"}, NOTHING, NSPAWN,
+          health(PRIMARY, "disk-room") | {"rollback/room-to-return"}, NOTHING, SYSTEMD,
           in_work(f'{AS_RUNNER} dd if=/dev/zero of="$work/ballast" bs=1M status=none 2>/dev/null || true'),
           in_work('rm -f "$work/ballast"'), PRIMARY),
     Fault("disk-inodes-full", "The primary's work directory has bytes, but no inode left: `df` looks well.",
@@ -246,9 +246,9 @@ HOST_FAULTS: tuple[Fault, ...] = (
           in_work('mount -o remount,ro "$work"'), in_work('mount -o remount,rw "$work"'), PRIMARY),
     Fault("clock-skew", "The primary's clock is seven minutes fast.",
           # sshd's own settings are how it is skewed, and the standby is judged by the primary's.
-          health(PRIMARY, "clock-true") | UNEQUAL, NOTHING, NSPAWN, skew_clock, true_clock, PRIMARY),
+          health(PRIMARY, "clock-true") | UNEQUAL, NOTHING, SYSTEMD, skew_clock, true_clock, PRIMARY),
     Fault("time-daemon-stopped", "Nothing keeps the primary's clock: its time daemon is stopped.",
-          health(PRIMARY, "clock-true"), NOTHING, NSPAWN, stop_time_daemon, start_time_daemon, PRIMARY),
+          health(PRIMARY, "clock-true"), NOTHING, SYSTEMD, stop_time_daemon, start_time_daemon, PRIMARY),
     Fault("target-down", "Production itself is down: neither the application nor the database answers.",
           health(PRIMARY, "reaches-production") | health(STANDBY, "reaches-production"), NOTHING, BOTH,
           stop_production, start_production),

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lab import certificates, distance, image, kernel, leftovers, limits, names, network, tree
+from lab import distance, image, kernel, leftovers, limits, names, network, tls, tree
 from lab.outside import environment, free_ports
 from lab.process import LabError, run, until
 from lab.shape import size_bytes
@@ -47,6 +47,9 @@ class Nspawn(Systemd):
         (lab.run_dir / "locks").mkdir()
         network.make_switch(lab)
         names.make_zone(lab, network.github_addresses(lab.subnet))
+        # Here, for its library takes longer to load than most commands of the lab take.
+        from lab import certificates
+
         certificates.make_all(lab)
         lab.api_port, lab.app_port, lab.database_port, lab.target_port = free_ports(lab.address, 8080, 4)
 
@@ -83,7 +86,7 @@ class Nspawn(Systemd):
         write(root / "etc/hosts", f"127.0.0.1 localhost\n{host.address} {host.name}\n")
         resolver = network.switch_address(lab.subnet)
         write(root / "etc/resolv.conf", f"nameserver {resolver}\noptions timeout:1 attempts:2\n")
-        trust(root, certificates.authority_file(lab).read_text())
+        trust(root, tls.authority_file(lab).read_text())
         for path, file in tree.host_files(lab, host, agent_id).items():
             write(root / path.lstrip("/"), file.text, file.mode)
             os.chown(root / path.lstrip("/"), file.owner, file.owner)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import certificates, monitor, names, network, target
+from lab import monitor, names, network, target, tls
 from lab.leftovers import zombie
 from lab.process import LabError, until
 from lab.world import MARK, REPOSITORY, Lab
@@ -25,7 +25,8 @@ TARGET = "lab.target"
 
 def environment(lab: Lab) -> dict[str, str]:
     """This process's environment with the mark by which the lab finds its own processes."""
-    return {**os.environ, MARK: lab.id, "PYTHONPATH": str(lab.root), "PYTHONDONTWRITEBYTECODE": "1"}
+    path = os.pathsep.join(filter(None, (str(lab.root), os.environ.get("PYTHONPATH", ""))))
+    return {**os.environ, MARK: lab.id, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def start(lab: Lab, name: str, argv: Sequence[str], cwd: Path | None = None) -> int:
@@ -75,7 +76,7 @@ def start_github(lab: Lab) -> None:
 def start_production(lab: Lab) -> None:
     arguments = ["--listen", lab.address, "--app", str(lab.app_port), "--database", str(lab.database_port)]
     if lab.named:
-        arguments += ["--certificate", str(certificates.certificate_file(lab, "production"))]
+        arguments += ["--certificate", str(tls.certificate_file(lab, "production"))]
     start_module(lab, PRODUCTION, arguments)
 
 
@@ -86,7 +87,7 @@ def start_names(lab: Lab) -> None:
 
 
 def start_front(lab: Lab) -> None:
-    arguments = ["--listen", "0.0.0.0:443", "--certificate", str(certificates.certificate_file(lab, "github"))]
+    arguments = ["--listen", "0.0.0.0:443", "--certificate", str(tls.certificate_file(lab, "github"))]
     arguments += ["--to", f"{lab.address}:{lab.api_port}"]
     start_module(lab, FRONT, arguments, network.inside(lab, "switch"))
 

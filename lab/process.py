@@ -11,6 +11,10 @@ class LabError(Exception):
     """The lab could not do what was asked; the text says what and, where known, what to try."""
 
 
+class OverdueError(LabError):
+    """A program did not end in its time."""
+
+
 def run(
     argv: Sequence[str], text: str = "", *, check: bool = True, seconds: float = 60.0
 ) -> subprocess.CompletedProcess[str]:
@@ -18,7 +22,7 @@ def run(
     try:
         done = subprocess.run(argv, input=text, capture_output=True, text=True, errors="replace", timeout=seconds)
     except subprocess.TimeoutExpired as error:
-        raise LabError(f"no end within {seconds:.0f} s: {' '.join(argv)}") from error
+        raise OverdueError(f"no end within {seconds:.0f} s: {' '.join(argv)}") from error
     except OSError as error:
         raise LabError(f"cannot run {argv[0]}: {error}") from error
     if check and done.returncode:

@@ -1,7 +1,22 @@
-"""The server's side of TLS: what stands in a certificate file is shown to whoever comes next."""
+"""TLS without the making of certificates: where they lie, and servers that show them to whoever comes next."""
 
 import ssl
 from pathlib import Path
+
+from lab.world import Lab
+
+
+def place(lab: Lab) -> Path:
+    return lab.state / "tls"
+
+
+def authority_file(lab: Lab) -> Path:
+    """The authority's certificate, without its key: what the hosts trust."""
+    return place(lab) / "authority.crt"
+
+
+def certificate_file(lab: Lab, server: str) -> Path:
+    return place(lab) / f"{server}.pem"
 
 
 class Shown:

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.process import LabError, run, until
+from lab.process import LabError, OverdueError, run, until
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "acme/widgets"
@@ -221,13 +221,16 @@ class Lab:
             time.sleep(0.1)
 
     def ssh(self, name: str, command: str, seconds: float = 10.0, connect: int = 5) -> "tuple[int, str, str]":
-        """Log in as the gate does: exit code (255 when ssh itself failed), output, errors.
+        """Log in as the gate does: exit code (255 when ssh itself failed or took too long), output, errors.
 
         `connect` are the seconds that the connection and the first word of sshd may take, `seconds` the whole.
         """
         options = ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={connect}"]
         argv = ["ssh", "-F", str(self.ssh_config), *options, name, command]
-        done = run(argv, check=False, seconds=seconds)
+        try:
+            done = run(argv, check=False, seconds=seconds)
+        except OverdueError as error:
+            return 255, "", str(error)
         return done.returncode, done.stdout, done.stderr
 
 

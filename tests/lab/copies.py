@@ -39,12 +39,27 @@ class Copy:
         return Lab(self.engine, root=self.root)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "LAB_ENGINE": self.engine, "PYTHONDONTWRITEBYTECODE": "1"}
-        environment.pop("PYTHONPATH", None)
-        argv = [sys.executable, "-m", "lab", *words]
         return subprocess.Popen(
-            argv, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, "-m", "lab", *words],
+            cwd=self.root,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+
+    def start_bytes(self, *words: str) -> subprocess.Popen[bytes]:
+        """The same for what is fed bytes."""
+        argv = [sys.executable, "-m", "lab", *words]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            argv, cwd=self.root, env=self.environment(), stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT
+        )
+
+    def environment(self) -> dict[str, str]:
+        found = {**os.environ, "LAB_ENGINE": self.engine, "PYTHONDONTWRITEBYTECODE": "1"}
+        found.pop("PYTHONPATH", None)
+        return found
 
     def run(self, *words: str, code: int = 0) -> str:
         process = self.start(*words)

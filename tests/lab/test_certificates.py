@@ -26,7 +26,7 @@ def lab(tmp_path: Path) -> Lab:
 @pytest.fixture
 def port(lab: Lab) -> Iterator[int]:
     """A server that shakes hands as production, for as long as the test lasts."""
-    context = tls.serving(certificates.certificate_file(lab, "production"))
+    context = tls.serving(tls.certificate_file(lab, "production"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -50,7 +50,7 @@ def port(lab: Lab) -> Iterator[int]:
 
 def shake(lab: Lab, port: int, name: str = "production.lab") -> str:
     """What a client that trusts the lab's authority says of the certificate: "" when it is content."""
-    client = ssl.create_default_context(cafile=certificates.authority_file(lab))
+    client = ssl.create_default_context(cafile=tls.authority_file(lab))
     with socket.create_connection(("127.0.0.1", port), 5) as connection:
         try:
             client.wrap_socket(connection, server_hostname=name).close()
@@ -77,6 +77,6 @@ def test_what_is_wrong_is_shown_to_the_next_client(lab: Lab, port: int) -> None:
 
 
 def test_keys_are_private(lab: Lab) -> None:
-    files = list(certificates.place(lab).glob("*.pem"))
+    files = list(tls.place(lab).glob("*.pem"))
     assert len(files) == 4
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
