@@ -46,8 +46,10 @@ class Container(Systemd):
             for number, (name, shape) in enumerate(shapes.items(), start=1)
         )
 
-    def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:
+    def provide(self, shapes: Mapping[str, Shape], say: Callable[[str], None]) -> None:
         ensure_image(self.name, say)
+
+    def prepare(self, lab: Lab) -> None:
         subnet = f"{network.NETWORK}.{lab.subnet}.0/24"
         options = ["--label", containers.label(lab), "--subnet", subnet, "--gateway", lab.address]
         run([self.name, "network", "create", *options, lab.prefix])

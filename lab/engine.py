@@ -47,8 +47,11 @@ class Engine(Protocol):
     def plan(self, lab: Lab, shapes: Mapping[str, Shape]) -> None:
         """Fill in the hosts that `shapes` names, addresses and ports. Nothing is started."""
 
-    def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:
-        """Everything up to the addresses the stand-in and production listen on."""
+    def provide(self, shapes: Mapping[str, Shape], say: Callable[[str], None]) -> None:
+        """Have the images that hosts of these shapes need, built if they are not there."""
+
+    def prepare(self, lab: Lab) -> None:
+        """Everything up to the addresses the stand-in and production listen on; other labs wait meanwhile."""
 
     def start(self, lab: Lab, host: Host, agent_id: int) -> None:
         """Bring one host up, its disk new, until it answers SSH."""

@@ -42,7 +42,10 @@ class Loopback:
         lab.address = "127.0.0.1"
         lab.api_port, lab.app_port, lab.database_port, lab.target_port = outside.free_ports(lab.address, 18080, 4)
 
-    def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:
+    def provide(self, shapes: Mapping[str, Shape], say: Callable[[str], None]) -> None:
+        """There is no image: the hosts are this machine."""
+
+    def prepare(self, lab: Lab) -> None:
         if os.geteuid() == 0 and not PRIVILEGE_SEPARATION.is_dir():
             # Run by root, sshd wants this directory; the system's own service makes and removes it the same way.
             PRIVILEGE_SEPARATION.mkdir(mode=0o755)

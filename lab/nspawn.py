@@ -36,9 +36,11 @@ class Nspawn(Systemd):
             for number, (name, shape) in enumerate(shapes.items(), start=1)
         )
 
-    def prepare(self, lab: Lab, say: Callable[[str], None]) -> None:
-        for variant in sorted({host.shape.image for host in lab.hosts}):
+    def provide(self, shapes: Mapping[str, Shape], say: Callable[[str], None]) -> None:
+        for variant in sorted({shape.image for shape in shapes.values()}):
             image.ensure(say, variant)
+
+    def prepare(self, lab: Lab) -> None:
         lab.run_dir.mkdir(mode=0o755)
         kernel.raise_limit()
         run(["mount", "-t", "tmpfs", "-o", "mode=0755,size=16m", lab.prefix, str(lab.run_dir)])

@@ -106,13 +106,15 @@ def bring_up(lab: Lab, wanted: Mapping[str, Shape], started: float) -> None:
     step = Steps(started)
     # Remembered before anything is started: a kill must not leave what nobody knows.
     lab.save()
+    # An image may take minutes: no other lab must wait for it.
+    engine.provide(wanted, say)
     with choosing():
         engine.plan(lab, wanted)
         lab.save()
-        world.make_secrets(lab)
-        engine.prepare(lab, say)
-        target.let_in(lab)
-        lab.save()
+        engine.prepare(lab)
+    world.make_secrets(lab)
+    target.let_in(lab)
+    lab.save()
     step("image, keys and network")
     outside.start_all(lab)
     target.make(lab)
