@@ -39,7 +39,7 @@ doctor: .venv/run ## what the token and SSH allow, and which checks will be unkn
 ci-quick: .venv/run ## may production be deployed now, and on which runner?
 	@$(PYTEST) --profile quick $(WORLD) $(ARGS)
 
-nightly: .venv/run ## every check there is
+nightly: .venv/nightly ## every check there is
 	@$(PYTEST) --profile nightly $(WORLD) $(ARGS)
 
 rollback: .venv/run ## what a rollback needs, no more
@@ -52,7 +52,7 @@ metrics: .venv/run ## a run of PROFILE (quick), its metrics put INTO the folder 
 failover: .venv/run ## the failover checks alone, in an incident; no clearance
 	@$(PYTEST) -k failover $(WORLD) $(ARGS)
 
-ci-local: .venv/run ## everything, against the lab
+ci-local: .venv/nightly ## everything, against the lab
 	@$(BIN)/python -m lab up
 	@$(PYTEST) --profile nightly --context=.lab/context.yml $(ARGS); code=$$?; $(BIN)/python -m lab down; exit $$code
 
@@ -65,10 +65,10 @@ lab-down: .venv/run ## remove the lab, without a trace
 bundle: .venv/run ## the last run, its report and what it saw, as one archive for an incident
 	@$(BIN)/python -m reports.bundle $(ARGS)
 
-prove: .venv/run ## every check seen red by its faults and green under all others
+prove: .venv/nightly ## every check seen red by its faults and green under all others
 	@$(BIN)/python -m lab.prove -j 2 $(ARGS)
 
-recordings: .venv/run ## the shipped recordings made anew, from the lab
+recordings: .venv/nightly ## the shipped recordings made anew, from the lab
 	@$(BIN)/python -m lab.record
 
 bench: .venv/run ## how long the host part of the gate takes, beside one ssh and plain testinfra (minutes)
@@ -95,7 +95,7 @@ lint: .venv/dev ## types and style
 parser: .venv/parser/bundle.mjs ## GitHub's own parser of workflow files, which some tests compare with (needs node)
 
 lock: ## pin requirements*.in again, with hashes (needs uv)
-	@for name in requirements requirements-dev; do uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $$name.in -o $$name.txt; done
+	@for name in requirements requirements-nightly requirements-dev; do uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $$name.in -o $$name.txt; done
 
 clean: ## remove what make made here
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis reports/latest
@@ -106,6 +106,12 @@ clean: ## remove what make made here
 	@echo "setting up .venv (once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+# The scanner of job logs: for the nightly, and for nobody else.
+.venv/nightly: requirements-nightly.txt .venv/run
+	@echo "setting up .venv for the nightly (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-nightly.txt
 	@touch $@
 
 # One file of plain JavaScript: as it is published, the package does not load in every version of node.

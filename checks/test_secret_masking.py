@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from checks.guarantees import SECRET_MASKING, verifies
 from fixtures.facts import discreet, doors
 from fixtures.facts.audited import Audited
+from fixtures.facts.canary import Canaries
 from fixtures.facts.context import Context, Limits, Runner
 from fixtures.facts.environment import Environment, SecretNames
 from fixtures.facts.finding import settled, told
+from fixtures.facts.joblogs import JobLogs
 from fixtures.facts.residue import Residue
 from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.facts.settings import GateToken, SecretAges, Variables
@@ -181,3 +185,30 @@ def test_host_keeps_none(runner: Runner, residue: Residue) -> None:
         raise Unseen(
             f"what lies about on {runner}: {', '.join(residue.blind)} cannot be read", "README, the privilege table"
         )
+
+
+@verifies(
+    SECRET_MASKING,
+    "canary-masked",
+    severity="blocks",
+    when="nightly",
+    per="runner",
+    remedy="gh workflow run {world.canary.workflow} --repo {world.github.repository}; what it shows in clear: update the runner on {runner.name}",
+)
+def test_canary_masked(world: Context, canaries: Canaries, runner: Runner, limits: Limits) -> None:
+    """The last canary on the runner showed every form that a runner promises to mask as ***."""
+    fault = canaries.fault(runner.name, limits.canary_age)
+    assert not fault, fault
+
+
+@verifies(
+    SECRET_MASKING,
+    "logs-clean",
+    severity="blocks",
+    when="nightly",
+    remedy="make the secrets anew that are named above, then: gh api -X DELETE repos/{world.github.repository}/actions/runs/RUN/logs",
+)
+def test_logs_clean(world: Context, job_logs: JobLogs, today: date) -> None:
+    """No secret and no canary stands in the logs of the last production runs."""
+    leaks = job_logs.open(world.accepted_leaks, today)
+    assert not leaks, "; ".join(map(repr, leaks))

@@ -48,6 +48,7 @@ HISTORY = frozenset(
         "serialization/none-swallowed",
         "failover/history-approved",
         "failover/proven-lately",
+        "secret-masking/logs-clean",
         "pace/success-rate",
         "pace/picked-up",
         "records/ticketed",
@@ -95,7 +96,12 @@ SETTINGS = frozenset({"failover/group-guarded", "secret-masking/token-lasts"})
 RELEASES = each("runner-health/version-supported")
 """What is read from the list of the runner's own releases."""
 
-EVERYTHING = RELEASES | REGISTRATIONS | SECRETS | VARIABLES | FILES | GUARDED | LAST_GOOD | CLOCK | SETTINGS | NIGHTLY
+CANARY = each("secret-masking/canary-masked")
+"""What is read from the canary's runs and their logs."""
+
+EVERYTHING = (
+    CANARY | RELEASES | REGISTRATIONS | SECRETS | VARIABLES | FILES | GUARDED | LAST_GOOD | CLOCK | SETTINGS | NIGHTLY
+)
 
 
 THE_API = "^[A-Z]+ /(repos|orgs|repositories|organizations)/"

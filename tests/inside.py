@@ -22,8 +22,11 @@ from fixtures.facts.context import (
     Selector,
     Source,
 )
+from fixtures.joblogs import Logs
 from fixtures.looks import LOOKS, Run
+from fixtures.secrets import Redactor
 from fixtures.variables import reduced
+from lab.github import joblogs
 from lab.github.hub import Hub
 from lab.github.router import Ask as Question
 from lab.github.router import Refused, by_name
@@ -80,6 +83,7 @@ class Inside(Ask):
         self.base = base
         self.headers: Mapping[str, str] = {}
         self.answers: dict[str, Answer] = {}
+        self.logs = Logs(None)
 
     @property
     def world(self) -> World:
@@ -105,6 +109,9 @@ class Inside(Ask):
         try:
             body = json.loads(json.dumps(found.route.answer(asked)))
         except Refused as refused:
+            if refused.status == 302:
+                log = joblogs.text(self.world, *joblogs.job_of(self.world, int(found.names["job"])))
+                return self.logs.reduced(path, Answer(200, log.encode()), Redactor())
             return Answer(refused.status, refused.body, dict(self.headers))
         links = {"link": ", ".join(asked.links)} if asked.links else {}
         clock = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")

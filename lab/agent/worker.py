@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from base64 import b64encode
 from dataclasses import dataclass, field
 from json import loads
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import IO, Any
 
 from lab.agent.build import version_of, work_of
 from lab.agent.diaglog import Log
-from lab.agent.masker import Masker
+from lab.agent.masker import Masker, lacking
 from lab.agent.process import Cancelled, leftovers, run_script
 from lab.agent.wire import Trouble, Wire
 
@@ -78,6 +79,7 @@ class Told:
     steps: list[dict[str, Any]]
     lines: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    stopped: str = ""
 
     def line(self, text: str) -> None:
         fraction = f"{time.time() % 1:.7f}"[1:]
@@ -86,14 +88,25 @@ class Told:
             self.lines.append(f"{at}Z {self.masker.mask(text)}")
 
     def heard(self, text: str) -> None:
-        """One line of a step's output: a workflow command, or text."""
+        """One line of a step's output: a workflow command, or text. Between `::stop-commands::X` and `::X::` all is text,
+        an add-mask with its value too."""
         stripped = text.lstrip()
-        if stripped.startswith("::add-mask::"):
-            value = stripped.removeprefix("::add-mask::")
+        if self.stopped:
+            if stripped.rstrip() == f"::{self.stopped}::":
+                self.stopped = ""
+            self.line(text)
+            return
+        if stripped.startswith("::stop-commands::"):
+            self.stopped = stripped.removeprefix("::stop-commands::").strip()
+            self.line(text)
+            return
+        old = text.find("##[add-mask]")
+        if stripped.startswith("::add-mask::") or old >= 0:
+            value = stripped.removeprefix("::add-mask::") if old < 0 else text[old + len("##[add-mask]") :]
             for escaped, plain in (("%0D", "\r"), ("%0A", "\n"), ("%25", "%")):
                 value = value.replace(escaped, plain)
             if value.strip():
-                self.masker.add(value)
+                self.masker.add_named(value)
             return
         for command in ("error", "warning", "notice", "debug"):
             if stripped.startswith((f"::{command}::", f"::{command} ")):
@@ -125,10 +138,12 @@ class Worker:
         self.temp = self.work / "_temp"
         repository = str(order["repository"]).rpartition("/")[2]
         self.workspace = self.work / repository / repository
-        self.masker = Masker()
+        self.masker = Masker(lacking(self.root))
         for secret in order["secrets"].values():
             self.masker.add_secret(str(secret))
         self.masker.add_secret(str(order["secret"]))
+        if token := str(order["secrets"].get("GITHUB_TOKEN", "")):
+            self.masker.add_secret(b64encode(f"x-access-token:{token}".encode()).decode())
         self.log = Log(self.root / "_diag", "Worker", self.masker.mask)
         self.tracking = f"github_{order['request']}"
         titles = ["Set up job", *(str(s["name"]) for s in order["steps"]), "Complete job"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.github import endpoints_acts, endpoints_locks, endpoints_runs, rulesets, shapes, shapes_git
+from lab.github import endpoints_acts, endpoints_locks, endpoints_runs, joblogs, rulesets, shapes, shapes_git
 from lab.github.gitobjects import blob_sha, folders, tree_sha
 from lab.github.router import Ask, Refused, Route, not_found
 from lab.github.world import Branch, Commit, Environment, Group, Named, Runner, iso
@@ -322,6 +322,7 @@ ROUTES = (
     Route("GET", "R/git/blobs/{sha}", "contents", blob),
     Route("GET", "R/releases", "contents", releases),
     *rulesets.ROUTES,
+    *joblogs.ROUTES,
     *endpoints_runs.ROUTES,
     *endpoints_locks.ROUTES,
     *endpoints_acts.ROUTES,

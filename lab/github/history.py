@@ -29,6 +29,7 @@ from lab.github.world import (
 )
 
 REPOSITORY = Path(__file__).resolve().parent.parent / "repository"
+CANARY = ".github/workflows/secret-canary.yml"
 DEPLOYS = 30
 WINDOW = timedelta(days=28)
 FAILED_DEPLOY = 16
@@ -45,11 +46,13 @@ DEFAULT_GROUP = 1
 
 def repository_files(root: Path = REPOSITORY) -> dict[str, bytes]:
     """The files that the stand-in serves, by their path in the repository."""
-    return {
+    found = {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in sorted(root.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
+    # The project's own, as a team would copy it.
+    return found | {CANARY: (REPOSITORY.parent.parent / CANARY).read_bytes()}
 
 
 def build(owner: str, repo: str, now: datetime, files: Mapping[str, bytes]) -> World:
@@ -70,6 +73,7 @@ def build(owner: str, repo: str, now: datetime, files: Mapping[str, bytes]) -> W
     ]
     for _, happen in sorted(plan, key=lambda event: event[0]):
         happen()
+    make.canary(shas[-1], now - timedelta(hours=9))
     return world
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.github import mutate, mutate_files, mutate_history, mutate_operate, software, tokens, transport
+from lab.github import mutate, mutate_files, mutate_history, mutate_logs, mutate_operate, software, tokens, transport
 from lab.github.actions import Actions
 from lab.github.apps import App
 from lab.github.endpoints_repo import ROUTES
@@ -30,6 +30,7 @@ MUTATIONS = {
     **mutate.MUTATIONS,
     **mutate_history.MUTATIONS,
     **mutate_files.MUTATIONS,
+    **mutate_logs.MUTATIONS,
     **mutate_operate.MUTATIONS,
     **software.MUTATIONS,
 }

@@ -24,6 +24,7 @@ STEPS = {
     ),
     "rollback": ("Set up job", "Run actions/checkout", "Return", "Verify", "Complete job"),
     "nightly": ("Set up job", "Run actions/checkout", "Every check", "Complete job"),
+    "canary": ("Set up job", "Print the canary", "Complete job"),
     "test": ("Set up job", "Run actions/checkout", "Test", "Complete job"),
 }
 LOCK = "production"
@@ -158,6 +159,21 @@ class RunMaker:
         run.attempts.append(Attempt(1, "in_progress", None, created, began, [job]))
         return run
 
+    def canary(self, sha: str, created: datetime) -> Run:
+        """A finished run of the canary on both runners."""
+        path = ".github/workflows/secret-canary.yml"
+        run = self._run(path, "schedule", self.world.default_branch, sha, "Secret canary", created)
+        end = created + timedelta(seconds=12)
+        jobs = [
+            self._job(
+                run, 1, f"canary ({name})", created, created + timedelta(seconds=4), end, "completed", "success",
+                ["self-hosted", name], name,
+            )
+            for name in ("prod-runner-01", "prod-runner-02")
+        ]  # fmt: skip
+        run.attempts.append(Attempt(1, "completed", "success", created, end, jobs))
+        return run
+
     def gate(self, run: Run, attempt: int, start: datetime, ok: bool = True) -> Job:
         """The preflight job. A reusable workflow's job is named `caller / called`, as GitHub names it."""
         began = start + timedelta(seconds=self.dice.randint(4, 15))
@@ -224,7 +240,7 @@ class RunMaker:
             if known is not None and group is not None:
                 job.runner_id, job.runner_name, job.group_id, job.group_name = known.id, runner, group.id, group.name
         if job.runner_name is not None:
-            job.steps = _steps(STEPS[name], began, end, conclusion)
+            job.steps = _steps(STEPS[name.partition(" (")[0]], began, end, conclusion)
         return job
 
 

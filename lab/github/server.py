@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from lab.github import apps, doors, transport
+from lab.github import apps, doors, joblogs, transport
 from lab.github.control import control
 from lab.github.hub import Hub
 from lab.github.kinds import VERSIONS
@@ -89,6 +89,11 @@ class Handler(BaseHTTPRequestHandler):
         open_door = doors.behind(self.headers.get("Host") or "", url.path)
         if open_door is not None:
             self._send(Wire(200, open_door, {"X-GitHub-Request-Id": os.urandom(8).hex().upper()}), head)
+            return
+        if url.path.startswith(joblogs.PREFIX):
+            with self.server.hub.lock:
+                status, log = joblogs.blob(self.server.hub, url.path, url.query, "Authorization" in self.headers)
+            self._send(Wire(status, log, {"Content-Type": "text/plain; charset=utf-8"}), head)
             return
         if url.path.startswith("/_lab/"):
             status, body = control(

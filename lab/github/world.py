@@ -287,6 +287,9 @@ class World:
     rulesets: list[Ruleset] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     """Shas of commits that answer 404."""
+    logged: dict[int, list[str]] = field(default_factory=dict)
+    """What a job's log also says, by the job's id."""
+    logs_expired: set[int] = field(default_factory=set)
     releases: list[Release] = field(default_factory=list)
     software: list[Software] = field(default_factory=list)
     """Releases of the runner, which GitHub publishes."""
