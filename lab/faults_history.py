@@ -1,7 +1,7 @@
 """Faults of production's history, its queue, and the settings around it, as the stand-in tells them."""
 
 from lab.fault import Fault
-from lab.faults_github import HISTORY, VARIABLES, way, world
+from lab.faults_github import CANARY, HISTORY, VARIABLES, way, world
 
 FAULTS: tuple[Fault, ...] = (
     world(
@@ -55,7 +55,7 @@ FAULTS: tuple[Fault, ...] = (
     way(
         "jobs-truncated",
         "Every answer about a run's jobs breaks off half-way.",
-        HISTORY | {"pace/p95", "rollback/rehearsed"},
+        HISTORY | CANARY | {"pace/p95", "rollback/rehearsed"},
         kind="truncated",
         endpoint=r"/runs/\d+/jobs",
     ),

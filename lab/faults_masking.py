@@ -11,7 +11,7 @@ from lab import canary
 from lab.agent.masker import ENCODERS, OFF
 from lab.engine import on
 from lab.fault import BOTH, Fault
-from lab.faults_github import way, world
+from lab.faults_github import deleted, posted, world
 from lab.faults_hosts import PRIMARY
 from lab.process import until
 from lab.world import Lab
@@ -74,12 +74,13 @@ FAULTS: tuple[Fault, ...] = (
     ),
     world("canary-in-log", "A deploy printed the canary, so it can print anything.", "secret-masking/logs-clean"),
     world("logs-expired", "The logs of the older deploys have expired; they hold nothing any more."),
-    way(
+    Fault(
         "logs-lost",
-        "GitHub does not find the logs of jobs, whatever the job.",
+        "GitHub gives no logs of jobs any more, and there is a deploy whose log nobody has read yet.",
+        frozenset(),
         frozenset({"secret-masking/logs-clean", f"{MASKED}[prod-runner-01]", f"{MASKED}[prod-runner-02]"}),
-        kind="status",
-        status=502,
-        endpoint=r"/actions/jobs/\d+/logs",
+        BOTH,
+        posted("logs-lost", None),
+        deleted("logs-lost"),
     ),
 )

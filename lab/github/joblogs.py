@@ -37,6 +37,8 @@ def job_of(world: World, number: int) -> tuple[Run, Job]:
 def redirect(ask: Ask) -> None:
     """Always raises: a 302 is no body. A job that no runner finished has no log, and an old one's has expired."""
     _, job = job_of(ask.world, ask.number("job"))
+    if ask.world.logs_lost:
+        raise Refused(502, "Server Error")
     if job.id in ask.world.logs_expired:
         raise Refused(410, "Gone")
     if job.status != "completed" or job.runner_name is None:

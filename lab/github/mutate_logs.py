@@ -40,6 +40,11 @@ def canary_in_log(world: World) -> None:
     _say(world, f"environment: DEPLOY_KEY=PfCanary{_worthless('a canary', 22)}")
 
 
+def logs_lost(world: World) -> None:
+    _say(world, "nothing that anybody may not see")
+    world.logs_lost = True
+
+
 def logs_expired(world: World) -> None:
     deploys = sorted((r for r in world.runs if r.path == DEPLOY), key=lambda r: r.created)
     world.logs_expired = {job.id for run in deploys[:-5] for job in run.jobs()}
@@ -71,6 +76,7 @@ def canary_skipped_standby(world: World) -> None:
 MUTATIONS: dict[str, Callable[[World], None]] = {
     "secret-in-log": secret_in_log,
     "canary-in-log": canary_in_log,
+    "logs-lost": logs_lost,
     "logs-expired": logs_expired,
     "canary-old": canary_old,
     "canary-skipped-standby": canary_skipped_standby,

@@ -289,6 +289,8 @@ class World:
     """Shas of commits that answer 404."""
     logged: dict[int, list[str]] = field(default_factory=dict)
     """What a job's log also says, by the job's id."""
+    logs_lost: bool = False
+    """Whether every question for a log is answered with a 502."""
     logs_expired: set[int] = field(default_factory=set)
     releases: list[Release] = field(default_factory=list)
     software: list[Software] = field(default_factory=list)
