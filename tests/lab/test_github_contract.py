@@ -266,6 +266,8 @@ def test_every_endpoint_that_the_suite_asks_is_read_by_the_generated_client(clie
         read.add(routes.of(answer.raw_request.method, str(answer.raw_request.url)))
     asked = asked_by_the_suite()
     assert len(asked) > 30
+    # A log is a redirect and plain text, which the generated client does not read: tests/fixtures/test_joblogs.py does.
+    del asked["GET R/actions/jobs/{job}/logs"]
     assert {route: path for route, path in asked.items() if route not in read} == {}
 
 
