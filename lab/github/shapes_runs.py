@@ -212,7 +212,7 @@ def deployment(world: World, base: str, it: Deployment) -> Json:
         "environment": it.environment,
         "description": None,
         "created_at": iso(it.created),
-        "updated_at": iso(it.states[-1].created),
+        "updated_at": iso(it.states[-1].created if it.states else it.created),
         "statuses_url": f"{own}/statuses",
         "repository_url": repo_url(world, base),
         "creator": user(base, it.creator),
