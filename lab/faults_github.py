@@ -242,11 +242,13 @@ WORLD = (
         "no-last-good",
         "The commit of the release before this one is gone (404).",
         "rollback/last-good-known",
+        "records/ticketed",
     ),
     world(
         "last-good-pruned",
         "The commit of the release before this one is gone, said as GitHub says it (422).",
         "rollback/last-good-known",
+        "records/ticketed",
     ),
     world("artifact-expired", "The artifact of the release before this one has expired.", "rollback/artifact-kept"),
     world("artifact-missing", "The artifact of the release before this one was deleted.", "rollback/artifact-kept"),
@@ -256,8 +258,8 @@ WORLD = (
 )
 
 WAYS = (
-    way("api-down", "GitHub answers 503 to everything.", EVERYTHING, kind="status", status=503),
-    way("api-stalls", "GitHub takes every request and answers none.", EVERYTHING, kind="stall"),
+    way("api-down", "GitHub answers 503 to everything.", EVERYTHING, kind="status", status=503, endpoint=THE_API),
+    way("api-stalls", "GitHub takes every request and answers none.", EVERYTHING, kind="stall", endpoint=THE_API),
     way("token-revoked", "The gate's token was revoked (401).", EVERYTHING, kind="token-revoked"),
     way("rate-limit-used-up", "The hour's requests are used up.", EVERYTHING, kind="primary-exhausted"),
     way("proxy-page", "Something between answers with an HTML page.", EVERYTHING, kind="html"),
