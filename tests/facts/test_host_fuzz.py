@@ -46,18 +46,18 @@ DECLARED = Hosts(
     sshd=("permitrootlogin no",),
 )
 USES: dict[str, Callable[[Any, Runner], object]] = {
-    "memory": lambda fact, of: (fact.killed(timedelta(hours=24)), fact.percent, fact.load_per_cpu),
+    "memory": lambda fact, _: (fact.killed(timedelta(hours=24)), fact.percent, fact.load_per_cpu),
     "service_env": lambda fact, of: fact.hook_faults(DECLARED.hooks, of.user),
-    "tools": lambda fact, of: fact.faults(DECLARED.tools),
-    "egress": lambda fact, of: fact.at(WORLD).silent,
-    "certificates": lambda fact, of: [c.left(datetime.now(UTC)) for c in fact.at(WORLD).shown],
+    "tools": lambda fact, _: fact.faults(DECLARED.tools),
+    "egress": lambda fact, _: fact.at(WORLD).silent,
+    "certificates": lambda fact, _: [c.left(datetime.now(UTC)) for c in fact.at(WORLD).shown],
     "runtime": lambda fact, of: fact.fault(of.user),
     "controls": lambda fact, of: rights.faults(
         every.value("service_env", every.look()[0], of), fact, DECLARED, WORLD.primary
     ),
-    "machine": lambda fact, of: fact.shares(replace(fact, runner="other")),
-    "dry_run": lambda fact, of: fact.fault,
-    "reaches": lambda fact, of: [t.good for t in fact.at(WORLD).targets],
+    "machine": lambda fact, _: fact.shares(replace(fact, runner="other")),
+    "dry_run": lambda fact, _: fact.fault,
+    "reaches": lambda fact, _: [t.good for t in fact.at(WORLD).targets],
 }
 
 NOISE = st.one_of(
