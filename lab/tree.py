@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,11 +97,13 @@ def runner_files(lab: Lab, host: Host, agent_id: int) -> dict[str, tuple[str, in
     """Text and mode of each file of a registration, by its name in the runner's directory."""
     mark = "\ufeff"  # the runner writes its JSON with a byte order mark
     secret = (lab.github_state / "runner.key").read_text().strip()
+    # Only a service reads .path. A plain process has the PATH of who started it, which nobody sees once it is dead.
+    own = HOOK if host.unit else f"PATH={os.environ['PATH']}\n"
     files = {
         ".runner": (mark + settings(lab, host, agent_id), 0o644),
         ".credentials": (mark + credentials(), 0o644),
         ".credentials_rsaparams": (mark + rsa_parameters(secret), 0o600),
-        ".env": (f"LANG=C.UTF-8\n{HOOK if host.unit else ''}", 0o644),
+        ".env": (f"LANG=C.UTF-8\n{own}", 0o644),
         ".path": (SERVICE_PATH + "\n", 0o644),
     }
     if host.unit:
