@@ -325,8 +325,11 @@ FAULTS: tuple[Fault, ...] = (
                ("version-supported",), 'touch -d "-1 hour" "$root"/_diag/SelfUpdate-20260101-000000.log', 'rm -f "$root"/_diag/SelfUpdate-*'),
     on_primary("update-failed", "The primary's last update of itself failed.",
                ("version-supported",), 'touch "$root"/_diag/SelfUpdate-20260101-000000.log.failed', 'rm -f "$root"/_diag/SelfUpdate-*'),
-    on_primary("bin-broken", "The primary's directory was moved: its links lead nowhere. What runs goes on until it is restarted.",
-               ("version-supported",), 'ln -sfn /nowhere/bin.2.336.0 "$root"/bin.tmp; mv -T "$root"/bin.tmp "$root"/bin', 'ln -sfn "$root"/bin.2.336.0 "$root"/bin.tmp; mv -T "$root"/bin.tmp "$root"/bin'),
+    Fault("bin-broken", "The primary's directory was moved: its links lead nowhere. What runs goes on until it is restarted.",
+          # Nobody can tell which version the standby should equal.
+          health(PRIMARY, "version-supported"), UNEQUAL, NSPAWN,
+          shell('ln -sfn /nowhere/bin.2.336.0 "$root"/bin.tmp; mv -T "$root"/bin.tmp "$root"/bin'),
+          shell('ln -sfn "$root"/bin.2.336.0 "$root"/bin.tmp; mv -T "$root"/bin.tmp "$root"/bin'), PRIMARY),
     on_primary("runsvc-empty", "An update left the primary's runsvc.sh empty: it runs, and will not start again.",
                ("service-running",), 'cp -a "$root"/runsvc.sh /run/runsvc.sh; : > "$root"/runsvc.sh', '[ ! -e /run/runsvc.sh ] || cp -a /run/runsvc.sh "$root"/runsvc.sh; rm -f /run/runsvc.sh'),
     on_primary("key-readable", "Every user of the primary may read the runner's private key.",
@@ -340,6 +343,6 @@ FAULTS: tuple[Fault, ...] = (
     on_primary("pages-left", "Log pages of a dead job are in the way of the next one on the primary.",
                ("workspace-clean",), 'mkdir -p "$root"/_diag/pages; touch -d "-2 hours" "$root"/_diag/pages/a_b_1.log', 'rm -rf "$root"/_diag/pages'),
     Fault("diag-hidden", "The audit user may not read the primary's logs: nothing is known to be broken.",
-          NOTHING, health(PRIMARY, "diag-quiet", "polling", "version-supported", "workspace-clean"), NSPAWN,
+          NOTHING, health(PRIMARY, "diag-quiet", "polling", "version-supported", "workspace-clean") | {f"secret-masking/host-keeps-none[{PRIMARY}]"}, NSPAWN,
           shell('chmod 700 "$root"/_diag'), shell('chmod 755 "$root"/_diag'), PRIMARY),
 )  # fmt: skip
