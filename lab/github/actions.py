@@ -61,6 +61,9 @@ class Actions:
         self._open: dict[int, Open] = {}
         self._records: dict[int, Deployment] = {}
         """Deployments by the id of their job."""
+        self._held: dict[int, set[str]] = {}
+        """What a waiting job still waits for, by its id: `review`, `timer`."""
+        self._timers: dict[int, tuple[float, Run, Job]] = {}
         jobs.changed.append(self._changed)
 
     def into(self, world: World) -> None:
@@ -146,7 +149,7 @@ class Actions:
         for job in found:
             if state == "approved":
                 run.approved_by = who
-                self._into_queue(run, job)
+                self._passed(run, job, "review")
             else:
                 self._end(run, job, "failure")
         return [self._records[job.id] for job in found if job.id in self._records]
@@ -329,15 +332,34 @@ class Actions:
     def _admit(self, run: Run, job: Job) -> None:
         """It has its lock: what its environment asks for comes next."""
         guard = self._world().environment(job.environment) if job.environment else None
+        held = {"review"} if guard is not None and guard.reviewers else set[str]()
+        if guard is not None and guard.wait_minutes:
+            held.add("timer")
+            self._timers[job.id] = (self.jobs.clock() + 60 * guard.wait_minutes, run, job)
         key = self._key(run, job)
         records = self._open[run.id].plan[key].records if key else True
         if job.environment and records:
-            self._record(run, job, "waiting" if guard is not None and guard.reviewers else "queued")
-        if guard is not None and guard.reviewers:
+            self._record(run, job, "waiting" if held else "queued")
+        if held:
+            self._held[job.id] = held
             job.status = "waiting"
             roll_up(run)
             return
         self._into_queue(run, job)
+
+    def _passed(self, run: Run, job: Job, rule: str) -> None:
+        """One of the environment's rules is satisfied; the last of them lets the job go on."""
+        held = self._held.get(job.id, set())
+        held.discard(rule)
+        if not held and job.status == "waiting":
+            self._into_queue(run, job)
+
+    def tick(self) -> None:
+        """What time alone brings: timers that have run down."""
+        for number, (ends, run, job) in list(self._timers.items()):
+            if self.jobs.clock() >= ends:
+                del self._timers[number]
+                self._passed(run, job, "timer")
 
     def _into_queue(self, run: Run, job: Job) -> None:
         opened = self._open[run.id]

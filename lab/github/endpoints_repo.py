@@ -109,6 +109,21 @@ def branch_policies(ask: Ask) -> Json:
     )
 
 
+def protection_rules(ask: Ask) -> Json:
+    """The Apps' rules alone; reviewers, timer and branches stand in the environment itself."""
+    own = f"{shapes.repo_url(ask.world, ask.base)}/environments/{_environment(ask).name}/deployment_protection_rules"
+    rules = [
+        {
+            "id": shapes.number(slug),
+            "node_id": f"GPR_{slug}",
+            "enabled": True,
+            "app": {"id": shapes.number(f"app {slug}"), "node_id": f"A_{slug}", "slug": slug, "integration_url": own},
+        }
+        for slug in _environment(ask).custom_rules
+    ]
+    return {"total_count": len(rules), "custom_deployment_protection_rules": rules}
+
+
 def environment_secrets(ask: Ask) -> Json:
     return _secrets(ask, _environment(ask).secrets)
 
@@ -303,6 +318,7 @@ ROUTES = (
     Route("GET", "R/environments", "actions", environments),
     Route("GET", "R/environments/{environment}", "actions", environment),
     Route("GET", "R/environments/{environment}/deployment-branch-policies", "actions", branch_policies),
+    Route("GET", "R/environments/{environment}/deployment_protection_rules", "actions", protection_rules),
     Route("GET", "R/environments/{environment}/secrets", "environments", environment_secrets),
     Route("GET", "R/environments/{environment}/variables", "environments", environment_variables),
     Route("GET", "R/actions/secrets", "secrets", repo_secrets),

@@ -139,8 +139,12 @@ def approvals(ask: Ask) -> list[Json]:
 
 
 def pending_deployments(ask: Ask) -> list[Json]:
-    waits = sorted({job.environment for job in _run(ask).last.jobs if job.status == "waiting"})
-    return [shapes_runs.pending_deployment(ask.world, ask.base, name) for name in waits if ask.world.environment(name)]
+    waits = {job.environment: job.created for job in _run(ask).last.jobs if job.status == "waiting"}
+    return [
+        shapes_runs.pending_deployment(ask.world, ask.base, name, since)
+        for name, since in sorted(waits.items())
+        if ask.world.environment(name)
+    ]
 
 
 def run_artifacts(ask: Ask) -> Json:

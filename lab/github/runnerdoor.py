@@ -45,6 +45,7 @@ def spoken(method: str, parts: list[str]) -> bool:
 def answer(hub: Hub, parts: list[str], body: Mapping[str, Any]) -> Reply:
     """Raises ValueError with a sentence for a call that makes no sense."""
     hub.jobs.tick(hub.world)
+    hub.actions.tick()
     kind, key, verb = parts
     if kind == "runners":
         return _runner(hub, key, verb, body)

@@ -106,6 +106,7 @@ class Handler(BaseHTTPRequestHandler):
         hub = self.server.hub
         with hub.lock:
             hub.jobs.tick(hub.world)
+            hub.actions.tick()
             prefix = hub.kind.prefix
             below = url.path.removeprefix(prefix) if url.path.startswith(f"{prefix}/") else "/not/below/the/api"
             path = by_name(below, hub.world)

@@ -233,6 +233,8 @@ def environment(world: World, base: str, it: Environment) -> Json:
                 "reviewers": [{"type": "Team", "reviewer": team(base)}],
             }
         )
+    if it.wait_minutes:
+        rules.append({"id": it.id * 10 + 3, "node_id": "GA_timer", "type": "wait_timer", "wait_timer": it.wait_minutes})
     policy: Json | None = None
     if it.protected_branches is not None:
         rules.append({"id": it.id * 10 + 2, "node_id": "GA_branches", "type": "branch_policy"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from lab.github.gitobjects import tree_sha
 from lab.github.shapes import HTML, Json, environment, minimal_repository, repo_html, repo_url, team, user
 from lab.github.world import Artifact, Attempt, Deployment, DeploymentState, Job, Run, Step, Workflow, World, iso
@@ -248,14 +250,14 @@ def deployment_status(world: World, base: str, it: Deployment, state: Deployment
     }
 
 
-def pending_deployment(world: World, base: str, name: str) -> Json:
+def pending_deployment(world: World, base: str, name: str, since: datetime | None = None) -> Json:
     it = world.environment(name)
     assert it is not None
     shown = environment(world, base, it)
     return {
         "environment": {key: shown[key] for key in ("id", "node_id", "name", "url", "html_url")},
-        "wait_timer": 0,
-        "wait_timer_started_at": None,
+        "wait_timer": it.wait_minutes,
+        "wait_timer_started_at": iso(since) if it.wait_minutes else None,
         "current_user_can_approve": False,
         "reviewers": [{"type": "Team", "reviewer": team(base)}] if it.reviewers else [],
     }

@@ -258,6 +258,9 @@ class Environment:
     created: datetime
     reviewers: bool = False
     prevent_self_review: bool = True
+    wait_minutes: int = 0
+    custom_rules: list[str] = field(default_factory=list)
+    """Slugs of the Apps that have a say."""
     protected_branches: bool | None = None
     """True: only protected branches; False: the names in `branch_names`; None: any branch."""
     branch_names: list[str] = field(default_factory=list)

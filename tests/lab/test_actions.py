@@ -291,6 +291,30 @@ jobs:
     assert run.last.number == 3
 
 
+def test_a_timer_and_a_review_are_both_waited_for() -> None:
+    hub = with_file("on: workflow_dispatch\njobs: {a: {runs-on: x, environment: production, steps: [{run: x}]}}")
+    guard = hub.world.environment("production")
+    assert guard is not None
+    guard.wait_minutes = 5
+    now = [1000.0]
+    hub.jobs.clock = lambda: now[0]
+    run = dispatched(hub)
+    assert states(run) == {"a": "waiting"}
+    hub.actions.review(run, ["production"], "approved", "somebody-else")
+    now[0] += 299
+    hub.actions.tick()
+    assert states(run) == {"a": "waiting"}
+    now[0] += 1
+    hub.actions.tick()
+    assert states(run) == {"a": "queued"}
+    guard.reviewers = False
+    other = dispatched(hub)
+    hub.actions.cancel(other)
+    now[0] += 400
+    hub.actions.tick()
+    assert states(other) == {"a": "cancelled"}, "a timer that runs down later wakes nobody"
+
+
 def test_an_old_run_is_not_run_again() -> None:
     hub = laid()
     newest = max(hub.world.runs, key=lambda run: run.created)

@@ -139,6 +139,9 @@ ANSWERS: dict[str, Callable[[Any, Standin], Any]] = {
     "environments": lambda rest, _: rest.repos.get_all_environments(*R),
     "environment": lambda rest, _: rest.repos.get_environment(*R, "production"),
     "branch policies": lambda rest, _: rest.repos.list_deployment_branch_policies(*R, "production"),
+    "protection rules of apps": lambda rest, _: rest.repos.get_all_deployment_protection_rules(
+        owner="acme", repo="widgets", environment_name="production"
+    ),
     "environment secrets": lambda rest, _: rest.actions.list_environment_secrets(*R, "production"),
     "environment variables": lambda rest, _: rest.actions.list_environment_variables(*R, "production"),
     "repository secrets": lambda rest, _: rest.actions.list_repo_secrets(*R),
@@ -197,7 +200,13 @@ def environment_id(github: Standin) -> int:
     return int(github.get(f"{REPO}/environments")["environments"][0]["id"])
 
 
-MAY_BE_EMPTY = {"branch policies", "annotations", "organisation secrets of the repository", "organisation secrets"}
+MAY_BE_EMPTY = {
+    "protection rules of apps",
+    "branch policies",
+    "annotations",
+    "organisation secrets of the repository",
+    "organisation secrets",
+}
 
 
 def test_the_status_that_the_document_lacks_is_the_oldest_one(client: Any, github: Standin) -> None:
