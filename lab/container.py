@@ -94,6 +94,7 @@ class Container(Systemd):
 
     def reset(self, lab: Lab, host: Host, agent_id: int) -> None:
         run([self.name, "rm", "--force", "--volumes", containers.name(lab, host)], seconds=60)
+        lab.fell_silent(host.name)
         self.start(lab, host, agent_id)
 
     def alive(self, lab: Lab, host: Host) -> bool:

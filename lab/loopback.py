@@ -66,6 +66,7 @@ class Loopback:
 
     def reset(self, lab: Lab, host: Host, agent_id: int) -> None:
         self.listener(lab, host, False)
+        lab.fell_silent(host.name)
         self.sshd(lab, host, "stop")
         shutil.rmtree(home(lab, host.name))
         self.start(lab, host, agent_id)

@@ -64,6 +64,7 @@ class Nspawn(Systemd):
 
     def reset(self, lab: Lab, host: Host, agent_id: int) -> None:
         leftovers.kill_all(lab, within=host.name)
+        lab.fell_silent(host.name)
         for file in nspawn_files(lab, host):
             file.rmdir() if file.is_dir() else file.unlink(missing_ok=True)
         distance.shorten(lab, host)

@@ -30,6 +30,7 @@ def power_on(lab: Lab, host: Host) -> None:
     engine = engine_of(lab)
     leftovers.kill_all(lab, within=host.name)
     clear(lab, host)
+    lab.fell_silent(host.name)
     distance.link(lab, host, True)
     engine.boot(lab, host)
     engine.wait(lab, host)
@@ -42,6 +43,7 @@ def reboot(lab: Lab, host: Host) -> None:
     until(lambda: not engine.alive(lab, host), f"{host.name} to go down", 40, 0.05)
     leftovers.kill_all(lab, within=host.name)
     clear(lab, host)
+    lab.fell_silent(host.name)
     engine.boot(lab, host)
     engine.wait(lab, host)
 

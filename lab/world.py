@@ -203,6 +203,10 @@ class Lab:
     def wait_online(self, name: str, seconds: float = 30.0) -> None:
         until(lambda: self.online(name), f"{name} to be online at the stand-in", seconds, 0.2)
 
+    def fell_silent(self, name: str) -> None:
+        """Tell the stand-in that a runner's listener is dead, which it would notice later by itself."""
+        self.request("POST", f"/_lab/runners/{name}/silent")
+
     def wait_offline(self, name: str, seconds: float = 20.0) -> None:
         """Until the runner has been offline at the stand-in for longer than a living one pauses between polls.
 
@@ -214,7 +218,7 @@ class Lab:
             if self.runners().get(name, {}).get("status") != "offline":
                 if time.monotonic() > deadline:
                     raise LabError(f"waited {seconds:.0f} s in vain: {name} to be offline at the stand-in")
-                self.request("POST", f"/_lab/runners/{name}/silent")
+                self.fell_silent(name)
                 told = time.monotonic()
             elif time.monotonic() - told > QUIET_SECONDS:
                 return

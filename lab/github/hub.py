@@ -128,6 +128,7 @@ class Hub:
         """Take the runner's last poll for long past: one that lives polls again at once, one that is dead stays offline."""
         if name in self._polls:
             self._polls[name] = (time.monotonic() - ONLINE_SECONDS - 1, self._polls[name][1])
+        self.jobs.age_session(name)
 
     def online(self, runner: Runner, path: str = "") -> bool:
         """GitHub's word on a runner. A flapping one is offline in the first, third, … answer of each list."""

@@ -180,6 +180,11 @@ class Jobs:
         self.sessions[name] = Session(str(uuid.uuid4()), now)
         return self.sessions[name].id
 
+    def age_session(self, name: str) -> None:
+        """Let another listener of that name have a session now, unless the present one polls before it."""
+        if name in self.sessions:
+            self.sessions[name].polled -= self.limits.session
+
     def close_session(self, name: str, session: str) -> None:
         if name in self.sessions and self.sessions[name].id == session:
             del self.sessions[name]
