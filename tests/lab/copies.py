@@ -1,9 +1,8 @@
-"""Labs of their own for the tests: a copy of `lab/` has its own id, so a lab that somebody has up here is left alone."""
+"""Labs of their own for the tests: a copy of the checkout has its own id, so a lab that somebody has up here is left alone."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import leftovers, world
+from lab.copy import copy_checkout
 from lab.engine import PROBES, Probe
 from lab.world import Lab
 
@@ -108,7 +108,7 @@ def copied(engine: str, root: Path) -> Iterator[Copy]:
     probe = probed(engine)
     if not probe.possible:
         pytest.skip(f"engine {engine}: {probe.reason}")
-    shutil.copytree(world.ROOT / "lab", root / "lab", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_checkout(world.ROOT, root)
     one = Copy(root, engine)
     try:
         yield one
