@@ -92,7 +92,7 @@ lint: .venv/dev ## types and style
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-parser: .venv/parser/bundle.mjs ## GitHub's own parser of workflow files, which some tests compare with (needs node)
+parser: .venv/parser/validate.bundle.mjs ## GitHub's own parser of workflow files, which some tests compare with (needs node)
 
 lock: ## pin requirements*.in again, with hashes (needs uv)
 	@for name in requirements requirements-nightly requirements-dev; do uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $$name.in -o $$name.txt; done
@@ -115,10 +115,10 @@ clean: ## remove what make made here
 	@touch $@
 
 # One file of plain JavaScript: as it is published, the package does not load in every version of node.
-.venv/parser/bundle.mjs: tests/parser/package-lock.json tests/parser/validate.mjs
+.venv/parser/validate.bundle.mjs: tests/parser/package-lock.json tests/parser/validate.mjs tests/parser/evaluate.mjs
 	@echo "setting up GitHub's parser (once)"
 	@mkdir -p .venv/parser && cp tests/parser/* .venv/parser/
-	@cd .venv/parser && npm ci --silent --no-audit --no-fund --ignore-scripts && npx esbuild validate.mjs --bundle --platform=node --format=esm --log-level=error --outfile=bundle.mjs --banner:js="import{createRequire}from'module';const require=createRequire(import.meta.url);"
+	@cd .venv/parser && npm ci --silent --no-audit --no-fund --ignore-scripts && for one in evaluate validate; do npx esbuild $$one.mjs --bundle --platform=node --format=esm --log-level=error --outfile=$$one.bundle.mjs --banner:js="import{createRequire}from'module';const require=createRequire(import.meta.url);"; done
 
 .venv/dev: requirements-dev.txt .venv/run
 	@echo "setting up .venv for the tests (once)"
