@@ -6,6 +6,7 @@ import os
 import pwd
 import re
 import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -371,6 +372,55 @@ def test_what_cannot_be_read_is_said(home: Path) -> None:
     (home / "_diag" / "Runner_1.log").write_text("x")
     (home / "_diag" / "Runner_1.log").chmod(0)
     assert residue(["sh"], home).blind == ("_diag/Runner_1.log",)
+
+
+@pytest.mark.parametrize("argument", ["--jitconfig ZXhhbXBsZQ==", f"--token={TOKEN}"])
+def test_a_secret_in_the_arguments_of_the_runner(sh: list[str], home: Path, argument: str) -> None:
+    """Its name is said, and what it was given is not; another's arguments are not looked at."""
+    script = "import time; time.sleep(60)"
+    started = [
+        subprocess.Popen([sys.executable, "-c", script, f"{place}/bin/Runner.Listener", "run", *argument.split()])
+        for place in (home, home.parent / "elsewhere")
+    ]
+    try:
+        out = run(sh, "residue", at(home))
+        hits = [h for h in Residue.parse(out, at(home)).hits if h.rule in ("runner-argument", "github-token")]
+        assert {h.place for h in hits} == {
+            f"the arguments of {Path(f'/proc/{started[0].pid}/comm').read_text().strip()}"
+        }
+        assert [h.rule for h in hits].count("runner-argument") == 1
+        assert argument.split()[-1] not in out.out + out.err
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def test_a_key_that_everybody_may_read(sh: list[str], tmp_path: Path, home: Path) -> None:
+    """The home is what /etc/passwd says, so the section is asked about one of its own."""
+    place = tmp_path / "home"
+    (place / ".ssh").mkdir(parents=True)
+    for path in (place, place / ".ssh"):
+        path.chmod(0o755)
+    for name, mode in (("id_ed25519", 0o644), ("id_rsa", 0o600), ("id_rsa.pub", 0o644)):
+        (place / ".ssh" / name).write_text("x")
+        (place / ".ssh" / name).chmod(mode)
+    (place / ".netrc").write_text("x")
+    (place / ".netrc").chmod(0o604)
+    of = at(home)
+    section = Residue.shell(of, world()).replace("/etc/passwd", str(tmp_path / "passwd"))
+    (tmp_path / "passwd").write_text(f"{ME}:x:0:0::{place}:/bin/sh\n")
+
+    def readable() -> set[str]:
+        done = subprocess.run([*sh, "-c", section], capture_output=True, text=True, timeout=30, check=False)
+        found = Residue.parse(output(done.stdout), of).hits
+        return {str(Path(h.place).relative_to(place)) for h in found if h.rule == "world-readable"}
+
+    assert readable() == {".ssh/id_ed25519", ".netrc"}
+    (place / ".ssh").chmod(0o700)
+    assert readable() == {".netrc"}
+    place.chmod(0o700)
+    assert readable() == set()
 
 
 @pytest.mark.parametrize("text", ["", "hit x\nend\n", "hit github-token many .env\nend\n", "hit github-token 1 .env\n"])
