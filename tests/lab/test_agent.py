@@ -20,9 +20,9 @@ import pytest
 from lab import tree
 from lab.agent import process, service
 from lab.agent.listener import load_env
-from lab.agent.masker import Masker
+from lab.agent.masker import ENCODERS, Masker
 from lab.agent.process import Cancelled, run_script
-from lab.agent.worker import due, file_commands
+from lab.agent.worker import Told, due, file_commands
 from lab.loopback import Loopback
 from lab.world import Host, Lab
 from tests.lab.standin import RUNNER_KEY, Standin, started
@@ -415,3 +415,40 @@ def test_a_killed_listener_is_null_and_relaunched_until_the_service_stops(tmp_pa
     running.send_signal(signal.SIGINT)
     assert running.wait(20) == 0
     assert any("undefined return code, re-launch runner in 5 seconds" in line for line in lines)
+
+
+class TestRules:
+    """What registers a value, and what does without one of the rules."""
+
+    def heard(self, *lines: str, off: str = "") -> list[str]:
+        told = Told(None, 1, "r", Masker(frozenset(off.split())), None, [])  # type: ignore[arg-type]
+        for line in lines:
+            told.heard(line)
+        return [line.partition(" ")[2] for line in told.lines]
+
+    def test_a_secret_of_the_job_is_trimmed_and_what_a_step_names_is_not(self) -> None:
+        assert masked("  padded-word ", "x padded-word y") == "x *** y"
+        untrimmed = Masker(frozenset({"trim", "lines"}))
+        untrimmed.add_secret("  padded-word ")
+        assert untrimmed.mask("x padded-word y") == "x padded-word y"
+        assert self.heard("::add-mask:: ab cd ", "x ab cd y", "<ab cd>") == ["x***y", "<***>"]
+
+    def test_the_command_itself_is_swallowed(self) -> None:
+        assert self.heard("  ::add-mask::word", "a word", "##[add-mask]other", "another") == ["a ***", "an***"]
+
+    def test_escapes_are_read(self) -> None:
+        assert self.heard("::add-mask::first%0Asecond%25", "first", "second%") == ["***", "***"]
+
+    def test_while_commands_are_stopped_a_mask_is_printed_and_not_heard(self) -> None:
+        lines = ("::stop-commands::tok", "::add-mask::word", "a word", "::tok::", "::add-mask::word", "a word")
+        assert self.heard(*lines) == ["::stop-commands::tok", "::add-mask::word", "a word", "::tok::", "a ***"]
+
+    @pytest.mark.parametrize("rule", sorted(ENCODERS))
+    def test_each_form_is_a_rule_of_its_own(self, rule: str) -> None:
+        value = '"a\\b c&d\'e<f>/g+longer"'
+        whole, lacking = Masker(), Masker(frozenset({rule}))
+        for masker in (whole, lacking):
+            masker.add(value)
+        form = ENCODERS[rule](value)
+        assert whole.mask(form) == "***"
+        assert lacking.mask(form) != "***"
