@@ -94,7 +94,7 @@ FAULTS: tuple[Fault, ...] = (
           KEPT, NOTHING, NSPAWN,
           run_on(f"echo 'curl -H \"Authorization: Bearer {TOKEN}\" https://api.github.com/user' > /home/runner/.bash_history; chown runner: /home/runner/.bash_history; chmod 600 /home/runner/.bash_history"),
           run_on("rm -f /home/runner/.bash_history"), PRIMARY),
-    Fault("key-readable", "The key of the primary's runner user can be read by everybody on the host.",
+    Fault("home-key-readable", "The key of the primary's runner user can be read by everybody on the host.",
           KEPT, NOTHING, NSPAWN,
           run_on("install -d -m 755 -o runner -g runner /home/runner/.ssh; stat -c %a /home/runner > /run/lab-home-mode; chmod 755 /home/runner; install -m 644 -o runner -g runner /dev/null /home/runner/.ssh/id_ed25519"),
           run_on("rm -rf /home/runner/.ssh; chmod $(cat /run/lab-home-mode) /home/runner; rm -f /run/lab-home-mode"), PRIMARY),
