@@ -262,7 +262,8 @@ def test_what_is_not_there_and_what_tells_nothing(sh: list[str], home: Path, tmp
     }
 
 
-def test_a_command_that_hangs_costs_itself_alone(sh: list[str], home: Path, tmp_path: Path) -> None:
+def test_a_command_that_hangs_costs_itself_alone(home: Path, tmp_path: Path) -> None:
+    sh = ["sh"]
     place = commands(tmp_path / "bin", hangs="exec /bin/sleep 60", well="echo 1.0")
     told = looked(sh, home, place, Tool("hangs", "1.0"), Tool("well", "1.0"))
     assert {f.name: f.version for f in told.found} == {"hangs": "", "well": "1.0"}
