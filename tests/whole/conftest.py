@@ -80,7 +80,11 @@ class Checkout:
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    root = tmp_path_factory.mktemp("whole") / "checkout"
+    return copied(tmp_path_factory.mktemp("whole") / "checkout")
+
+
+def copied(root: Path) -> Checkout:
+    """A copy of this checkout in which everything is set up."""
     copy_checkout(ROOT, root)
     (root / ".venv" / "bin").mkdir(parents=True)
     for name, command in (("python", ""), ("python3", ""), ("pytest", "-m pytest ")):
