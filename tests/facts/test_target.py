@@ -123,6 +123,7 @@ def test_a_lock_that_is_free(sh: list[str], place: Path) -> None:
 
 def test_a_lock_that_is_a_file_names_its_holder(sh: list[str], place: Path) -> None:
     (place / "deploy.lock").write_text("run 4711\nby alice\n")
+    os.utime(place / "deploy.lock", (NOW.timestamp(), NOW.timestamp()))
     told = lock(sh, place)
     assert told.held
     assert told.told(NOW + timedelta(minutes=5)).endswith("by run 4711 by alice")
