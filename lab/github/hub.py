@@ -76,7 +76,10 @@ class Hub:
             runner = self.world.runner(name)
             if runner is not None and version:
                 runner.version = version
+        laid = {id(run) for run in self.world.runs}
         self.jobs.into(self.world)
+        hidden = self.world.hides_runs_of
+        self.world.runs = [run for run in self.world.runs if run.path != hidden or id(run) in laid]
         self.actions.into(self.world)
 
     def main_grant(self) -> Grant:

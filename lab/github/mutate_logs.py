@@ -56,6 +56,7 @@ def _canary(world: World) -> Run:
 
 def canary_old(world: World) -> None:
     run, by = _canary(world), timedelta(days=9)
+    world.hides_runs_of = CANARY
     run.created -= by
     for attempt in run.attempts:
         attempt.started -= by
@@ -70,6 +71,7 @@ def canary_old(world: World) -> None:
 
 def canary_skipped_standby(world: World) -> None:
     attempt = _canary(world).last
+    world.hides_runs_of = CANARY
     attempt.jobs = [job for job in attempt.jobs if job.runner_name != "prod-runner-02"]
 
 

@@ -292,6 +292,8 @@ class World:
     """Shas of commits that answer 404."""
     logged: dict[int, list[str]] = field(default_factory=dict)
     """What a job's log also says, by the job's id."""
+    hides_runs_of: str = ""
+    """A workflow's path: of its runs only those of the laid history are told of, and none that a runner did since."""
     logs_lost: bool = False
     """Whether every question for a log is answered with a 502."""
     logs_expired: set[int] = field(default_factory=set)
