@@ -315,7 +315,7 @@ FAULTS: tuple[Fault, ...] = (
     on_primary("registration-of-another", "The primary's disk is a copy of the standby's: it holds the other's registration, and will use it at the next start.",
                ("tells-the-truth",), """sed -i.whole 's/"agentName": "[^"]*"/"agentName": "prod-runner-02"/' "$root"/.runner""", '[ ! -e "$root"/.runner.whole ] || mv -f "$root"/.runner.whole "$root"/.runner'),
     Fault("runner-outdated", "The primary runs a version that was followed by newer ones months ago.",
-          health(PRIMARY, "version-supported") | UNEQUAL, NOTHING, NSPAWN, shell(OLD_VERSION), shell(RIGHT_VERSION), PRIMARY),
+          health(PRIMARY, "version-supported"), NOTHING, NSPAWN, shell(OLD_VERSION), shell(RIGHT_VERSION), PRIMARY),
     Fault("runner-release-overdue", "A newer release of the runner came out 45 days ago, and neither host has it.",
           health(PRIMARY, "version-supported") | health(STANDBY, "version-supported"), NOTHING, BOTH,
           posted("runner-release-overdue"), deleted("runner-release-overdue")),
@@ -326,8 +326,7 @@ FAULTS: tuple[Fault, ...] = (
     on_primary("update-failed", "The primary's last update of itself failed.",
                ("version-supported",), 'touch "$root"/_diag/SelfUpdate-20260101-000000.log.failed', 'rm -f "$root"/_diag/SelfUpdate-*'),
     Fault("bin-broken", "The primary's directory was moved: its links lead nowhere. What runs goes on until it is restarted.",
-          # Nobody can tell which version the standby should equal.
-          health(PRIMARY, "version-supported"), UNEQUAL, NSPAWN,
+          health(PRIMARY, "version-supported"), NOTHING, NSPAWN,
           shell('ln -sfn /nowhere/bin.2.336.0 "$root"/bin.tmp; mv -T "$root"/bin.tmp "$root"/bin'),
           shell('ln -sfn "$root"/bin.2.336.0 "$root"/bin.tmp; mv -T "$root"/bin.tmp "$root"/bin'), PRIMARY),
     on_primary("runsvc-empty", "An update left the primary's runsvc.sh empty: it runs, and will not start again.",

@@ -110,6 +110,7 @@ def test_what_sudo_lists(said: str, found: tuple[str, ...] | None) -> None:
 ITEMS = {
     ("os", ""): "Debian GNU/Linux 12 (bookworm)",
     ("kernel", ""): "6.1.0-28",
+    ("runner", ""): "2.336.0",
     ("package", "openssl"): "3.0.15",
     ("groups", "runner"): "runner docker",
     ("key", "audit SHA256:mine"): "ED25519",
@@ -150,7 +151,7 @@ def compare(first: dict[str, Any], second: dict[str, Any], hosts: Hosts = NEEDS_
 def test_two_that_are_equal() -> None:
     both = compare({}, {})
     assert both.faults == ()
-    assert repr(both) == "prod-2 differs from prod-1 in 0 of 11 controls"
+    assert repr(both) == "prod-2 differs from prod-1 in 0 of 12 controls"
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,7 @@ def test_two_that_are_equal() -> None:
             "absent | ED25519",
         ),
         ({"env": env("TZ", hooks=(HOOK,))}, "variable TZ", "absent | set"),
+        ({"controls": controls((("runner", ""), "2.99.1"))}, "runner", "2.336.0 | 2.99.1"),
         ({"tools": Tools(".path", (replace(GIT, version="2.45.1"),))}, "tool git", "2.39.5 | 2.45.1"),
         ({"env": env(hooks=(replace(HOOK, digest="1" * 16),))}, "hook started /opt/h.sh", f"{'0' * 16} | {'1' * 16}"),
         ({"egress": Egress("proxy:3128", (), (ANSWER,))}, "egress https://github.com/", "direct | by proxy:3128"),
@@ -187,6 +189,8 @@ def test_each_difference_is_shown_side_by_side(standby: dict[str, Any], what: st
         {"env": env(hooks=(replace(HOOK, sight="missing", digest=""),))},
         {"egress": Egress("", (), (replace(ANSWER, status=0, code=7),))},
         {"controls": controls((("limit", "open"), None))},
+        {"controls": controls((("runner", ""), "2.99.1"))},
+        {"controls": controls((("runner", ""), None), blind={"runner": "its links lead nowhere"})},
     ],
 )
 def test_what_the_primary_itself_fails_takes_no_standby_along(primary: dict[str, Any]) -> None:
