@@ -16,7 +16,12 @@ FAULTS: tuple[Fault, ...] = (
         "serialization/none-swallowed",
     ),
     world("deploy-on-stranger", "A deploy of last week ran on the build runner.", "failover/history-approved"),
-    world("standby-unproven", "For eight days nothing ran on the standby.", "failover/proven-lately"),
+    world(
+        "standby-unproven",
+        "For eight days nothing ran on the standby, no canary either.",
+        "failover/proven-lately",
+        "secret-masking/canary-masked[prod-runner-02]",
+    ),
     world("never-rehearsed", "Nobody has rolled back for as long as GitHub remembers.", "rollback/rehearsed"),
     world("deploy-failed", "One of this week's deploys failed.", "pace/success-rate"),
     world("slow-pickups", "The three newest deploys waited eight minutes for a runner.", "pace/picked-up"),
