@@ -162,6 +162,12 @@ WORLD = (
         "failover/choice-binds",
     ),
     world(
+        "stranger-of-the-enterprise",
+        "The enterprise shares a runner group with the organization, and a runner in it wears production's labels.",
+        "failover/strangers-excluded",
+        "failover/choice-binds",
+    ),
+    world(
         "twin-labels",
         "The standby wears the primary's own label too, so a job for the primary may land on either.",
         # The undeclared label makes the standby unfit, and what is emitted for the primary may land there.

@@ -31,7 +31,8 @@ def repo_runners(ask: Ask) -> Json:
 
 
 def org_runners(ask: Ask) -> Json:
-    return _runners(ask, [runner for runner in ask.world.runners if runner.scope == "org"])
+    inherited = {group.id for group in ask.world.groups if group.inherited}
+    return _runners(ask, [r for r in ask.world.runners if r.scope == "org" and r.group_id not in inherited])
 
 
 def repo_runner(ask: Ask) -> Json:

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from lab.github.history import DEFAULT_GROUP, workflow_name
 from lab.github.runs import RunMaker
-from lab.github.world import Commit, Environment, Named, Runner, Workflow, World, fake_sha
+from lab.github.world import Commit, Environment, Group, Named, Runner, Workflow, World, fake_sha
 
 Mutation = Callable[[World], None]
 DEPLOY = ".github/workflows/deploy-production.yml"
@@ -94,6 +94,12 @@ def runner_flaps(world: World) -> None:
 def stranger_registered(world: World) -> None:
     labels = ["production", "prod-runner-01", "prod-runner-02"]
     world.runners.append(Runner(190, "stranger-01", labels, DEFAULT_GROUP, "repo", always_online=True))
+
+
+def stranger_of_the_enterprise(world: World) -> None:
+    labels = ["production", "prod-runner-01", "prod-runner-02"]
+    world.groups.append(Group(77, "enterprise-wide", "all", inherited=True))
+    world.runners.append(Runner(191, "stranger-02", labels, 77, "org", always_online=True))
 
 
 def twin_labels(world: World) -> None:
@@ -262,6 +268,7 @@ MUTATIONS: dict[str, Mutation] = {
     "runner-offline-at-github": runner_offline,
     "runner-flaps": runner_flaps,
     "stranger-registered": stranger_registered,
+    "stranger-of-the-enterprise": stranger_of_the_enterprise,
     "twin-labels": twin_labels,
     "secret-missing": secret_missing,
     "secret-also-at-repository": secret_at_repository,

@@ -188,7 +188,7 @@ def group(world: World, base: str, it: Group) -> Json:
         "visibility": it.visibility,
         "default": it.default,
         "runners_url": f"{own}/runners",
-        "inherited": False,
+        "inherited": it.inherited,
         "allows_public_repositories": it.allows_public,
         "restricted_to_workflows": False,
         "selected_workflows": [],

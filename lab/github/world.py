@@ -75,6 +75,8 @@ class Group:
     default: bool = False
     repositories: tuple[str, ...] = ()
     allows_public: bool = False
+    inherited: bool = False
+    """Shared by the enterprise: its runners are listed by the group alone."""
 
 
 @dataclass
