@@ -130,7 +130,10 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             self.write(f"{line.mark} ", **{COLOURS.get(line.mark, "white"): True})
             self.write_line(self._fitting(f"{line.guarantee:<15} {line.held:>2} of {line.of:<2}  {line.promise}"))
         for note in notes(verdict.judgements, self.gate.call.world):
-            self.write_line(one_line(f"- {note}"))
+            for row in textwrap.wrap(
+                one_line(f"- {note}"), self._width(), subsequent_indent="  ", break_on_hyphens=False
+            ):
+                self.write_line(row)
         if mended := trends_of(self.config).mended:
             self.write_line(plain(f"- mended since it was last judged: {some(mended)}"))
         if self.verbosity > 0:
@@ -185,9 +188,12 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         room = self._tw.fullwidth - 3
         return row if not self.isatty() or len(row) <= room else f"{row[: room - 1]}…"
 
+    def _width(self) -> int:
+        return max(34, min(110, self._tw.fullwidth))
+
     def _part(self, name: str, text: str) -> None:
         """Sentences are wrapped; rows that begin with a space are somebody's file, and stay as they stand there."""
-        width = max(34, min(110, self._tw.fullwidth)) - 12
+        width = self._width() - 12
         wrapped: list[str] = []
         for row in plain(text).splitlines() or [""]:
             if row.startswith(" "):

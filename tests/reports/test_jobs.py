@@ -13,12 +13,12 @@ from tests.worlds import DEPLOY
 
 
 def test_each_has_its_place_and_its_reason() -> None:
-    other = job("b", on="{workflow_dispatch: {inputs: {to: }}}", runs_on="[self-hosted, '${{ inputs.to }}', mine]")
+    other = job("b", on="{workflow_dispatch: {inputs: {to: }}}", runs_on="${{ fromJSON(vars.TO) }}")
     found = jobs(files(more={"other": other}), WORLD)
     assert found.rows[0] == (f"{DEPLOY}:12 job deploy", "the context declares it")
     assert (
         ".github/workflows/other.yml:4 job b",
-        "it is not known whether it may run on a production runner: its runs-on is self-hosted, ${{ inputs.to }}, mine; inputs.to: whoever starts the run chooses it",
+        "it is not known whether it may run on a production runner: its runs-on is ${{ fromJSON(vars.TO) }}; vars.to: the value of the variable was not seen",
     ) in found.rows
 
 

@@ -64,7 +64,7 @@ def test_the_matrix_has_every_runner_and_guarantee(night: tuple[Path, str, Read]
         "prod-runner-01",
         "prod-runner-02",
         "production",
-        "3 broken of 8",
+        "4 broken of ",
         "not fit",
     }:
         assert word in matrix
@@ -90,7 +90,7 @@ def test_the_evidence_is_folded_and_there(night: tuple[Path, str, Read]) -> None
     _, _, page = night
     folded = [t for t in page.named("details") if "open" not in t.attributes]
     text = " ".join(t.text for t in folded)
-    assert "listeners: done, exit 0" in text
+    assert "processes: done, exit 0" in text
     assert "/repos/acme/widgets/actions/runners?per_page=100" in text
     assert len(folded) == len(page.named("details"))
 
@@ -128,7 +128,7 @@ def test_a_deploy_names_its_runner_and_its_end(tmp_path: Path) -> None:
     assert "RECORDING" not in page.named("main")[0].text
     assert "Nothing: every check" in page.named("main")[0].text
     links = [t.attributes["href"] for t in page.named("a") if t.attributes["href"].startswith("seen/")]
-    assert len(links) == 2
+    assert len(links) == len(list((tmp_path / "seen" / "hosts").glob("*.json"))) > 2
     assert all((tmp_path / unquote(link)).is_file() for link in links)
 
 
