@@ -293,9 +293,10 @@ def test_a_worker_outlives_its_listener_and_the_lease_runs_out(agent: Agent) -> 
     agent.until(job, "held")
     worker = eventually(lambda: worker_of(listener))
     listener.kill()
+    listener.wait(20)
+    assert Path(f"/proc/{worker}").exists(), "it is an orphan now"
     done = agent.until(job, "done")
     assert "lost communication" in done["annotations"][0]
-    assert Path(f"/proc/{worker}").exists(), "it is an orphan now"
 
 
 def test_a_removed_registration_clears_the_identity_and_ends_with_0(agent: Agent) -> None:

@@ -47,6 +47,7 @@ CHANGES = {
     "runner-offline-at-github": {"org-runners"},
     "runner-flaps": {"org-runners"},
     "stranger-registered": {"runners"},
+    "stranger-of-the-enterprise": {"groups"},
     "twin-labels": {"org-runners"},
     "secret-missing": {"environment-secrets"},
     "secret-also-at-repository": {"secrets"},
