@@ -1,5 +1,6 @@
 """What is the same in every host that has a systemd of its own, whichever engine runs it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,12 +8,12 @@ from lab.process import LabError, run
 from lab.world import Host, Lab
 
 
-class Systemd:
+class Systemd(ABC):
     """The part of an engine that acts inside such a host."""
 
+    @abstractmethod
     def command(self, lab: Lab, host: Host, argv: Sequence[str]) -> list[str]:
         """See `Engine.command`."""
-        raise NotImplementedError
 
     def sshd(self, lab: Lab, host: Host, verb: str) -> None:
         main = "$(systemctl show --property=MainPID --value ssh)"

@@ -2,61 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Mapping
-from datetime import date
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
 
-from checks import test_failover, test_rollback, test_secret_masking, test_serialization
-from fixtures import context
 from fixtures import workflows as reader
-from fixtures.audit import audited
-from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.facts.workflows import Workflows
+from tests.judged import outcomes
 from tests.worlds import ROOT
 
-TODAY = date(2026, 11, 24)
-WORLD = context.read(ROOT / "tests" / "recordings" / "healthy" / "context.yml", TODAY)
-CHECKS: dict[str, Callable[..., None]] = {
-    mark.kwargs["id"]: check
-    for module in (test_serialization, test_failover, test_rollback, test_secret_masking)
-    for _, check in inspect.getmembers(module, inspect.isfunction)
-    for mark in getattr(check, "pytestmark", [])
-    if mark.name == "guarantee"
-}
 SOURCES = reader.sources(ROOT)
 DEPLOY, BACK, PREFLIGHT, NIGHTLY, CI = (
     f".github/workflows/{name}.yml" for name in ("deploy-production", "rollback", "preflight", "nightly", "ci")
 )
 
 
-def outcomes(sources: Mapping[str, str]) -> dict[str, str]:
-    """Of every check that the workflow files alone decide."""
-    files = Workflows("main", tuple(reader.read(path, text) for path, text in sources.items()))
-    given: dict[str, Any] = {"world": WORLD, "workflows": files, "today": TODAY, "approved": WORLD.approved(TODAY)}
-    given |= {"production_jobs": files.production(WORLD), "audit": audited(files, WORLD)}
-    found = {}
-    for check, judge in CHECKS.items():
-        wanted = set(inspect.signature(judge).parameters)
-        if not wanted <= given.keys() or not wanted & {"workflows", "production_jobs", "audit"}:
-            continue
-        try:
-            judge(**{key: given[key] for key in wanted})
-            found[check] = "held"
-        except AssertionError:
-            found[check] = "broken"
-        except Unseen:
-            found[check] = "unknown"
-        except NotApplicable:
-            found[check] = "not applicable"
-    return found
+def of(sources: Mapping[str, str]) -> dict[str, str]:
+    return outcomes(Workflows("main", tuple(reader.read(path, text) for path, text in sources.items())))
 
 
 def test_they_are_green() -> None:
-    found = outcomes(SOURCES)
+    found = of(SOURCES)
     assert {DEPLOY, BACK, PREFLIGHT, NIGHTLY, CI} <= SOURCES.keys()
     assert len(found) >= 16
     assert set(found.values()) == {"held"}
@@ -205,6 +172,6 @@ def test_a_guarantee_taken_out_is_found(name: str) -> None:
     path, old, new, breaks = MUTATIONS[name]
     changed, count = re.subn(old, lambda _: new, SOURCES[path])
     assert count, f"{path} has no {old!r}"
-    found = outcomes({**SOURCES, path: changed})
+    found = of({**SOURCES, path: changed})
     assert {check for check, outcome in found.items() if outcome == "broken"} == set(breaks.split())
     assert "unknown" not in found.values()

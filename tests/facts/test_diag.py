@@ -13,7 +13,7 @@ import pytest
 
 from fixtures.facts.diag import TAIL_BYTES, Diag
 from fixtures.facts.seen import Unseen
-from tests.shells import SHELLS, run
+from tests.shells import run
 from tests.worlds import output, runner, world
 
 NAME = "Runner_20260820-100000-utc.log"
@@ -110,11 +110,6 @@ def test_a_cut_log_loses_its_broken_first_line() -> None:
 def test_what_was_not_told_is_unseen(text: str, code: int, what: str) -> None:
     with pytest.raises(Unseen, match=what):
         Diag.parse(output(text, code), runner())
-
-
-@pytest.fixture(params=SHELLS, ids=" ".join)
-def sh(request: pytest.FixtureRequest) -> list[str]:
-    return list(request.param)
 
 
 @pytest.fixture

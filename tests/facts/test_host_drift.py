@@ -24,16 +24,11 @@ from fixtures.facts.runtime import Process, Runtime, Socket
 from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.facts.serviceenv import Hook, ServiceEnv
 from fixtures.facts.tools import Found, Tools
-from tests.shells import SHELLS, commands, run
+from tests.shells import commands, run
 from tests.worlds import TODAY, output, runner, world
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 TOKEN = "ghp_" + "a1B2" * 9
-
-
-@pytest.fixture(params=SHELLS)
-def sh(request: pytest.FixtureRequest) -> list[str]:
-    return list(request.param)
 
 
 @pytest.fixture

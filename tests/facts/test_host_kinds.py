@@ -18,7 +18,7 @@ from fixtures.facts.serviceenv import ServiceEnv
 from fixtures.facts.tools import Tools
 from fixtures.facts.unit import Unit
 from tests.facts.distributions import SAMPLES, Sample
-from tests.shells import SHELLS, commands, run
+from tests.shells import commands, run
 from tests.worlds import runner, world
 
 
@@ -35,11 +35,6 @@ def test_what_other_hosts_print(sample: Sample) -> None:
 
 def test_all_four_kinds_are_there() -> None:
     assert {sample.where.split(",")[0] for sample in SAMPLES} == {"rhel", "ubuntu", "alpine", "container"}
-
-
-@pytest.fixture(params=SHELLS)
-def sh(request: pytest.FixtureRequest) -> list[str]:
-    return list(request.param)
 
 
 @pytest.mark.parametrize("fact", HOST_FACTS)

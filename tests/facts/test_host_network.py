@@ -23,13 +23,8 @@ from fixtures.facts.context import Context, GitHub, Runner, Source, Target
 from fixtures.facts.egress import GITHUB_COM, Answered, Egress, addresses
 from fixtures.facts.seen import Unseen
 from tests.fixtures.api import Api, api, says
-from tests.shells import SHELLS, commands, run
+from tests.shells import commands, run
 from tests.worlds import output, runner, world
-
-
-@pytest.fixture(params=SHELLS)
-def sh(request: pytest.FixtureRequest) -> list[str]:
-    return list(request.param)
 
 
 @pytest.fixture

@@ -15,17 +15,12 @@ from fixtures.facts.context import Context, Hosts, JobHooks, Runner, Tool
 from fixtures.facts.seen import Unseen
 from fixtures.facts.serviceenv import Hook, Place, ServiceEnv, mode_lets
 from fixtures.facts.tools import Found, Tools
-from tests.shells import SHELLS, commands, run
+from tests.shells import commands, run
 from tests.worlds import output, runner, world
 
 STARTED = "ACTIONS_RUNNER_HOOK_JOB_STARTED"
 ME = pwd.getpwuid(os.getuid()).pw_name
 OF_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to root")
-
-
-@pytest.fixture(params=SHELLS)
-def sh(request: pytest.FixtureRequest) -> list[str]:
-    return list(request.param)
 
 
 @pytest.fixture

@@ -18,13 +18,8 @@ from fixtures.facts.hostfacts import HOST_FACTS
 from fixtures.facts.seen import Output, Unseen
 from fixtures.facts.unit import Unit
 from tests.fixtures.api import Api, api, says
-from tests.shells import SHELLS, commands, run
+from tests.shells import commands, run
 from tests.worlds import runner, world
-
-
-@pytest.fixture(params=SHELLS)
-def sh(request: pytest.FixtureRequest) -> list[str]:
-    return list(request.param)
 
 
 @pytest.fixture

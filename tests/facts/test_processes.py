@@ -15,7 +15,7 @@ import pytest
 
 from fixtures.facts.processes import Process, Processes
 from fixtures.facts.seen import Unseen
-from tests.shells import SHELLS, run
+from tests.shells import run
 from tests.worlds import listener, output, processes, runner, worker, world
 
 V1 = "9:name=systemd:/system.slice/r.service 8:pids:/ 0::/system.slice/r.service "
@@ -152,11 +152,6 @@ def test_without_a_log_to_see_nothing_is_known() -> None:
 def test_what_was_not_told_is_unseen(text: str, code: int, what: str) -> None:
     with pytest.raises(Unseen, match=what):
         Processes.parse(output(text, code), runner())
-
-
-@pytest.fixture(params=SHELLS, ids=" ".join)
-def sh(request: pytest.FixtureRequest) -> list[str]:
-    return list(request.param)
 
 
 @pytest.fixture

@@ -25,16 +25,11 @@ from fixtures.facts.releases import Releases, version
 from fixtures.facts.seen import Unseen
 from fixtures.facts.workspace import Workspace
 from fixtures.looks_releases import RELEASES, runner_releases
-from tests.shells import SHELLS, run
+from tests.shells import run
 from tests.worlds import answered, healthy, output, recorded, runner, world
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 ROOT = "/opt/actions-runner"
-
-
-@pytest.fixture(params=SHELLS, ids=" ".join)
-def sh(request: pytest.FixtureRequest) -> list[str]:
-    return list(request.param)
 
 
 @pytest.fixture

@@ -16,16 +16,11 @@ from fixtures.facts.dryrun import DryRun as Tried
 from fixtures.facts.seen import NotApplicable, Output, Unseen
 from fixtures.facts.target import TARGET_FACTS, Release, ReleasesKept, asks, declared
 from fixtures.facts.target import HostLock as Lock
-from tests.shells import SHELLS, environment, run
+from tests.shells import environment, run
 from tests.worlds import output, runner, world
 
 LIVE, GOOD, OLD = "a" * 40, "b" * 40, "c" * 40
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture(params=SHELLS)
-def sh(request: pytest.FixtureRequest) -> list[str]:
-    return list(request.param)
 
 
 @pytest.fixture
