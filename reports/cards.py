@@ -25,7 +25,8 @@ def one_line(text: str) -> str:
     return plain(" ".join(text.split()))
 
 
-# What usually breaks with another check on the same runner, and is mended with it: the effect, and its causes by likelihood.
+# What usually breaks with another check on the same runner, and is mended with it: the effect, and its causes, the deepest
+# first, so that what has a cause itself is taken for one only where that holds.
 COMES_WITH = {
     "runner-health/listener-alive": ("runner-health/service-running",),
     "runner-health/polling": (
@@ -123,13 +124,11 @@ def cards(verdict: Verdict) -> list[Card]:
 
 
 def _cause(judgement: Judgement, broken: Mapping[tuple[str, str], Judgement]) -> Judgement | None:
-    """The check whose break explains this one: the last of the chain, so that an effect of an effect finds the same."""
+    """The check on the same runner whose break explains this one."""
     if judgement.outcome != "broken":
         return None
-    for check in COMES_WITH.get(judgement.check.id, ()):
-        if found := broken.get((check, judgement.runner)):
-            return _cause(found, broken) or found
-    return None
+    causes = (broken.get((check, judgement.runner)) for check in COMES_WITH.get(judgement.check.id, ()))
+    return next(filter(None, causes), None)
 
 
 @dataclass(frozen=True)

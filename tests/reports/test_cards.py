@@ -83,6 +83,13 @@ def test_what_comes_with_what_names_checks_there_are() -> None:
     assert found <= set(CHECKS)
 
 
+def test_causes_stand_before_what_they_cause() -> None:
+    """So that an effect, and the effect of it, stand on one card."""
+    for causes in COMES_WITH.values():
+        for place, cause in enumerate(causes):
+            assert set(COMES_WITH.get(cause, ())) <= set(causes[:place]), cause
+
+
 def test_a_card_of_many_says_since_when_if_all_do() -> None:
     some = [unknown(CUT), unknown(LOCK)]
     assert Trends({j.name: "new" for j in some}, ()).word(some) == "new"

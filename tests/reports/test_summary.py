@@ -10,8 +10,9 @@ import pytest
 
 from fixtures.verdict import Verdict
 from reports import summary
-from reports.annotations import MOST, Quiet, annotated
+from reports.annotations import MOST, Annotation, Quiet, annotated
 from reports.history import Trends
+from reports.told import Cell
 from tests.fixtures.runs import case, world
 from tests.reports.hostile import BROKEN, PAYLOADS
 
@@ -68,6 +69,13 @@ def test_what_a_host_said_stays_in_code(payload: str) -> None:
     text.encode()
 
 
+def test_a_name_ends_no_cell_of_the_table() -> None:
+    told = {**TOLD, "matrix": [("pace", "a promise", [Cell("held", "1 held")])], "runners": [("a|b", "primary", "fit")]}
+    rows = [row for row in summary.text(told, world(), verdict(), Trends({}, ())).splitlines() if row.startswith("|")]
+    bars = [len(re.findall(r"(?<!\\)\|", row)) for row in rows[:2]]
+    assert bars == [4, 4]
+
+
 def test_it_is_cut_with_grace_where_there_is_little_room() -> None:
     said = verdict("x" * 3900, disk_room="broken", never_cut="broken", one_lock="unknown", p95="broken")
     text = page(said, room=10_000)
@@ -106,6 +114,13 @@ def test_an_annotation_is_one_command(payload: str) -> None:
         assert "\n" not in line
         assert "\x1b" not in line
         assert re.fullmatch(r"::error file=[^,:]*,line=\d+,title=[^,:]*::.*", line)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_whatever_stands_in_an_annotation_it_stays_one_line(payload: str) -> None:
+    line = Annotation(payload, 3, payload, payload, True).command()
+    assert line.startswith("::error file=")
+    assert len(line.splitlines()) == 1
 
 
 def test_commands_are_stopped_but_for_ours() -> None:
