@@ -271,10 +271,14 @@ def test_a_listener_that_is_told_to_stop_cancels_its_job_and_ends_with_0(agent: 
     assert agent.until(job, "done")["conclusion"] == "cancelled"
 
 
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
 def worker_of(listener: subprocess.Popen[str]) -> int:
-    children = Path(f"/proc/{listener.pid}/task")
-    pids = [int(pid) for task in children.iterdir() for pid in (task / "children").read_text().split()]
-    return next((pid for pid in pids if "spawnclient" in Path(f"/proc/{pid}/cmdline").read_text()), 0)
+    found = (pid for pid in children(listener.pid) if "spawnclient" in Path(f"/proc/{pid}/cmdline").read_text())
+    return next(found, 0)
 
 
 def test_a_killed_worker_is_a_crash(agent: Agent) -> None:
@@ -292,11 +296,11 @@ def test_a_worker_outlives_its_listener_and_the_lease_runs_out(agent: Agent) -> 
     job = agent.job("exec sleep 300")
     agent.until(job, "held")
     worker = eventually(lambda: worker_of(listener))
+    eventually(lambda: children(worker))  # the step runs: a worker that was not told its job yet ends with its listener
     listener.kill()
-    listener.wait(20)
-    assert Path(f"/proc/{worker}").exists(), "it is an orphan now"
     done = agent.until(job, "done")
     assert "lost communication" in done["annotations"][0]
+    assert Path(f"/proc/{worker}").exists(), "it is an orphan now"
 
 
 def test_a_removed_registration_clears_the_identity_and_ends_with_0(agent: Agent) -> None:
