@@ -131,12 +131,12 @@ def cards(ran: Ran) -> str:
 
 def test_a_replay_elsewhere_says_the_same_cards_and_is_no_clearance(healed: Checkout, tmp_path: Path) -> None:
     """On another machine, without network: a copy of what was seen is all that is needed."""
+    shutil.rmtree(healed.root / "reports" / "history", ignore_errors=True)  # what the faults of other tests left
     healed.gate(profile="nightly", code=0)
     healed.lab("break", "disk-full-work")
     healed.lab("break", "lock-renamed")
     live = healed.gate(profile="nightly", code=1)
-    # What the faults before did to the host counts too.
-    assert re.search(r"disk-room\[prod-runner-01\], broken, blocks, (new|flapping)", live.out)
+    assert "disk-room[prod-runner-01], broken, blocks, new" in live.out
     shutil.copytree(healed.root / "reports/latest/seen", tmp_path / "seen")
     again = healed.run(
         [
