@@ -1,12 +1,8 @@
-"""What a host is item by item, whether two are equal, what rights it gives, what lies about on it, and its container runtime."""
+"""What a host is item by item, whether two are equal, and what rights it gives."""
 
 from __future__ import annotations
 
 import os
-import pwd
-import re
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -15,35 +11,16 @@ from typing import Any
 import pytest
 
 from fixtures.facts import rights
-from fixtures.facts.context import Difference, Hosts, Runner, Ssh, Tool
+from fixtures.facts.context import Difference, Hosts, Tool
 from fixtures.facts.controls import Controls, sudo_rights
 from fixtures.facts.egress import Answered, Egress
 from fixtures.facts.equality import Equality, Host, equality
-from fixtures.facts.residue import RULES, Residue
-from fixtures.facts.runtime import Process, Runtime, Socket
-from fixtures.facts.seen import NotApplicable, Unseen
+from fixtures.facts.seen import Unseen
 from fixtures.facts.serviceenv import Hook, ServiceEnv
 from fixtures.facts.tools import Found, Tools
+from tests.facts.own import at
 from tests.shells import commands, run
-from tests.worlds import TODAY, output, runner, world
-
-ME = pwd.getpwuid(os.getuid()).pw_name
-TOKEN = "ghp_" + "a1B2" * 9
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    path = tmp_path / "a runner's"
-    (path / "bin").mkdir(parents=True)
-    (path / "_diag").mkdir()
-    (path / "_work" / "_temp").mkdir(parents=True)
-    (path / "bin" / "Runner.Listener.deps.json").write_text('{"libraries": {"Runner.Listener/2.336.0": {}}}')
-    return path
-
-
-def at(home: Path, **changes: Any) -> Runner:
-    return replace(runner(supervisor="process", user=ME, **changes), directory=str(home))
-
+from tests.worlds import TODAY, runner, world
 
 # Controls
 
@@ -295,231 +272,3 @@ def test_rights_that_cannot_be_seen_are_unknown(service: ServiceEnv, host: Contr
 def test_what_is_not_declared_is_not_judged() -> None:
     hidden = controls((("groups", "runner"), "runner"), unasked=("sudo", "keys of root"), blind={"sshd": "no"})
     assert rights.faults(env(), hidden, Hosts(), runner()) == []
-
-
-# Residue
-
-
-def residue(sh: list[str], home: Path) -> Residue:
-    of = at(home)
-    return Residue.parse(run(sh, "residue", of), of)
-
-
-def of_rule(found: Residue, home: Path) -> set[str]:
-    return {f"{hit.rule} {hit.place} {hit.line}" for hit in found.hits if "history" not in hit.place}
-
-
-PLANTED = {
-    "github-token": TOKEN,
-    "github-pat": "github_pat_" + "A" * 30,
-    "aws-key": "AKIA" + "ABCD1234" * 2,
-    "private-key": "-----BEGIN OPENSSH PRIVATE KEY-----",
-    "slack-token": "xoxb-1234567890-abc",
-    "url-password": "https://user:hunter22@example.com/",
-    "authorization": "AUTHORIZATION: basic eDpnaHBfeHh4eHh4",
-}
-
-
-def test_every_rule_has_its_sample() -> None:
-    assert PLANTED.keys() == RULES.keys()
-
-
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize(
-    ("place", "lines"),
-    [
-        ("_diag/Worker_20261125-000000-utc.log", 4),
-        ("_work/_temp/step.sh", 1),
-        ("_work/widgets/widgets/.git/config", 3),
-        (".env", 2),
-    ],
-)
-def test_a_planted_secret_is_found_and_stays_there(
-    sh: list[str], home: Path, rule: str, place: str, lines: int
-) -> None:
-    path = home / place
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("A=1\n" * (lines - 1) + f"X={PLANTED[rule]}\n")
-    of = at(home)
-    out = run(sh, "residue", of)
-    assert f"{rule} {place} {lines}" in of_rule(Residue.parse(out, of), home)
-    assert PLANTED[rule] not in out.out + out.err
-
-
-def test_a_clean_host_keeps_nothing(sh: list[str], home: Path) -> None:
-    (home / ".env").write_text("LANG=C\nDEPLOY_TOKEN=***\n")
-    (home / "_diag" / "Runner_1.log").write_text("[2026] INFO Authorization: *** token ***\nhttps://***:***@x/\n")
-    found = residue(sh, home)
-    assert of_rule(found, home) == set()
-    assert found.blind == ()
-
-
-def test_what_is_called_a_secret_is_one(sh: list[str], home: Path) -> None:
-    (home / ".env").write_text("LANG=C\nDEPLOY_PASSWORD=hunter22\nTOKEN_COUNT=3\n")
-    assert of_rule(residue(sh, home), home) == {"named-secret .env 2"}
-
-
-def test_a_file_name_that_is_hostile(sh: list[str], home: Path, tmp_path: Path) -> None:
-    name = f"$(touch {tmp_path.name}) `id` -rf.sh".replace("/", "_")
-    (home / "_work" / "_temp" / name).write_text(f"curl -H x:{TOKEN}\n")
-    (hit,) = [h for h in residue(sh, home).hits if h.rule == "github-token"]
-    assert hit.place.endswith(".sh")
-
-
-@pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
-def test_what_cannot_be_read_is_said(home: Path) -> None:
-    (home / "_diag" / "Runner_1.log").write_text("x")
-    (home / "_diag" / "Runner_1.log").chmod(0)
-    assert residue(["sh"], home).blind == ("_diag/Runner_1.log",)
-
-
-@pytest.mark.parametrize("argument", ["--jitconfig ZXhhbXBsZQ==", f"--token={TOKEN}"])
-def test_a_secret_in_the_arguments_of_the_runner(sh: list[str], home: Path, argument: str) -> None:
-    """Its name is said, and what it was given is not; another's arguments are not looked at."""
-    script = "import time; time.sleep(60)"
-    started = [
-        subprocess.Popen([sys.executable, "-c", script, f"{place}/bin/Runner.Listener", "run", *argument.split()])
-        for place in (home, home.parent / "elsewhere")
-    ]
-    try:
-        out = run(sh, "residue", at(home))
-        hits = [h for h in Residue.parse(out, at(home)).hits if h.rule in ("runner-argument", "github-token")]
-        assert {h.place for h in hits} == {
-            f"the arguments of {Path(f'/proc/{started[0].pid}/comm').read_text().strip()}"
-        }
-        assert [h.rule for h in hits].count("runner-argument") == 1
-        assert argument.split()[-1] not in out.out + out.err
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-
-
-def test_a_key_that_everybody_may_read(sh: list[str], tmp_path: Path, home: Path) -> None:
-    """The home is what /etc/passwd says, so the section is asked about one of its own."""
-    place = tmp_path / "home"
-    (place / ".ssh").mkdir(parents=True)
-    for path in (place, place / ".ssh"):
-        path.chmod(0o755)
-    for name, mode in (("id_ed25519", 0o644), ("id_rsa", 0o600), ("id_rsa.pub", 0o644)):
-        (place / ".ssh" / name).write_text("x")
-        (place / ".ssh" / name).chmod(mode)
-    (place / ".netrc").write_text("x")
-    (place / ".netrc").chmod(0o604)
-    of = at(home)
-    section = Residue.shell(of, world()).replace("/etc/passwd", str(tmp_path / "passwd"))
-    (tmp_path / "passwd").write_text(f"{ME}:x:0:0::{place}:/bin/sh\n")
-
-    def readable() -> set[str]:
-        done = subprocess.run([*sh, "-c", section], capture_output=True, text=True, timeout=30, check=False)
-        found = Residue.parse(output(done.stdout), of).hits
-        return {str(Path(h.place).relative_to(place)) for h in found if h.rule == "world-readable"}
-
-    assert readable() == {".ssh/id_ed25519", ".netrc"}
-    (place / ".ssh").chmod(0o700)
-    assert readable() == {".netrc"}
-    place.chmod(0o700)
-    assert readable() == set()
-
-
-@pytest.mark.parametrize("text", ["", "hit x\nend\n", "hit github-token many .env\nend\n", "hit github-token 1 .env\n"])
-def test_half_a_residue_is_unknown(text: str) -> None:
-    with pytest.raises(Unseen):
-        Residue.parse(output(text), runner())
-
-
-# The container runtime
-
-SOCKET = Socket("/var/run/docker.sock", 0, 998, 0o660)
-LISTENER = Process(1001, frozenset({1001, 998}))
-DOCKER = Runtime("docker", "1.47", "", "1.47", LISTENER, SOCKET, False)
-
-
-def test_a_runtime_that_answers() -> None:
-    assert DOCKER.fault("runner") == ""
-    assert replace(DOCKER, kind="podman", answer="crun", socket=None).fault("runner") == ""
-    with pytest.raises(NotApplicable):
-        Runtime("", "", "", "", None, None, False).fault("runner")
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"process": Process(1001, frozenset({1001}))}, "its groups are 1001, and the socket is for group 998"),
-        ({"socket": replace(SOCKET, mode=0o600)}, "may not use /var/run/docker.sock"),
-        ({"answer": "", "why": "no answer in 5 s: it hangs"}, "it hangs"),
-        ({"answer": "1.24"}, "docker's API is 1.24; the runner needs 1.35"),
-        ({"answer": "crun"}, "docker's API is crun"),
-        ({"nested": True}, "lives in a docker container itself"),
-    ],
-)
-def test_a_runtime_that_jobs_cannot_use(change: dict[str, Any], says: str) -> None:
-    assert says in replace(DOCKER, **change).fault("runner")
-
-
-@pytest.mark.parametrize("why", ["unasked", "refused"])
-def test_a_runtime_that_may_not_be_asked_is_unknown(why: str) -> None:
-    with pytest.raises(Unseen, match="whether docker answers runner"):
-        replace(DOCKER, answer="", why=why, told="sudo: a password is required").fault("runner")
-
-
-WITH_DOCKER = world(hosts=Hosts(runtime="docker"), ssh=Ssh(sudo=True))
-
-
-@pytest.mark.parametrize(
-    ("docker", "why"),
-    [
-        ("echo 1.47", ""),
-        (
-            "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2; exit 1",
-            "exit 1",
-        ),
-        ("exec /bin/sleep 60", "no answer in 5 s: it hangs"),
-        (None, "there is no such command"),
-        ("echo 'WARNING: bad config' >&2; echo 1.47; exit 3", "exit 3"),
-    ],
-)
-def test_how_docker_answers_the_services_user(
-    sh: list[str], home: Path, tmp_path: Path, docker: str | None, why: str
-) -> None:
-    """The section names /usr/bin/docker, which is how sudoers must name it; here that place stands elsewhere."""
-    place = tmp_path / "docker"
-    if docker:
-        place.write_text(f"#!/bin/sh\n{docker}\n")
-        place.chmod(0o755)
-    of = at(home)
-    asked = Runtime.shell(of, WITH_DOCKER).replace("/usr/bin/docker", str(place))
-
-    done = subprocess.run(
-        [*sh, "-c", asked], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, check=False
-    )
-    told = Runtime.parse(output(done.stdout), of)
-    assert told.why == why
-    assert (told.answer == "1.47") is (why == "")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "runtime docker\n",
-        "runtime docker\nsaid 1.47\nend\n",
-        "runtime docker\ncode x\nsaid 1.47\nend\n",
-        "code 0\nsaid 1.47\nend\n",
-    ],
-)
-def test_half_a_runtime_is_unknown(text: str) -> None:
-    with pytest.raises(Unseen):
-        Runtime.parse(output(text), runner())
-
-
-def test_an_answer_that_is_no_version_is_none() -> None:
-    told = Runtime.parse(
-        output(
-            "runtime docker\nuid 1001\ngid 1001\ngids 1001 998\nsocket 0 998 660 /run/docker.sock\ncode 0\nsaid <no value> at all\nend\n"
-        ),
-        runner(),
-    )
-    assert told.answer == ""
-    assert re.search("docker does not answer", told.fault("runner"))
-    assert told.process == Process(1001, frozenset({1001, 998}))
