@@ -17,7 +17,8 @@ from lab.engine import which
 from lab.process import LabError, until
 from lab.world import MARK, RUNNER_VERSION, Host, Lab, Shape, host_key, write
 
-FIRST_PORT = 22101
+FIRST_PORT, LABS, PORTS_OF_A_LAB = 18000, 1000, 10
+"""Below those that a machine gives to whoever asks for any."""
 PRIVILEGE_SEPARATION = Path("/run/sshd")
 
 
@@ -32,15 +33,17 @@ class Loopback:
                 "engine loopback: all hosts are this machine; they have no disk, memory or image of their own"
             )
         me = pwd.getpwuid(os.getuid()).pw_name
+        # Two checkouts whose labs come up in the same moment both find a port free, and one of them is too late for it.
+        first = FIRST_PORT + int(lab.id, 16) % LABS * PORTS_OF_A_LAB
         hosts = []
         for number, name in enumerate(shapes, start=1):
             address = f"127.0.0.{10 + number}"
-            port = outside.free_ports(address, FIRST_PORT + number, 1)[0]
+            port = outside.free_ports(address, first + 4, 1)[0]
             directory = str(home(lab, name) / "actions-runner")
             hosts.append(Host(name, number, address, port, directory, me, me))
         lab.hosts = tuple(hosts)
         lab.address = "127.0.0.1"
-        lab.api_port, lab.app_port, lab.database_port, lab.target_port = outside.free_ports(lab.address, 18080, 4)
+        lab.api_port, lab.app_port, lab.database_port, lab.target_port = outside.free_ports(lab.address, first, 4)
 
     def provide(self, shapes: Mapping[str, Shape], say: Callable[[str], None]) -> None:
         """There is no image: the hosts are this machine."""
