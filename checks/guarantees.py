@@ -36,7 +36,7 @@ def verifies(
     slug: str,
     *,
     severity: Literal["blocks", "warns"],
-    when: Literal["quick", "nightly"],
+    when: Literal["quick", "nightly", "drill"],
     remedy: str,
     per: Literal["production", "runner"] = "production",
     rollback: bool = False,
@@ -44,7 +44,8 @@ def verifies(
 ) -> Callable[[Test], Test]:
     """Marks a test as the check `guarantee/slug`.
 
-    `when`: the quick profile owes only quick checks, the nightly one owes all. `rollback`: owed by that profile too.
+    `when`: the quick profile owes only quick checks, the nightly one owes all but drills, which act on the world and are
+    judged with `--drill` alone. `rollback`: owed by that profile too.
     `per="runner"`: judged once for every approved runner, and decides whether that runner is fit; the test takes `runner`.
     `remedy`: what to type; `{argument.attribute}` is filled, shell-quoted, from the test's own arguments.
     The result is an ordinary marker, so `-m "guarantee(severity='blocks')"` selects.

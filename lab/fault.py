@@ -34,6 +34,9 @@ class Fault:
     heal: Callable[[Lab], None]
     host: str = ""
     """The host on whose disk, processes and links alone it acts: `reset` of that host mends it too."""
+    drill: tuple[str, ...] = ()
+    """What it breaks of drills, as pytest is told which to run: ("-k", "failover/takeover"). They are run under no other
+    faults, for each takes its time and acts on the lab."""
 
     def expected(self, engine: str) -> tuple[frozenset[str], frozenset[str]]:
         """(broken, unknown) ids on `engine`, less those that are not applicable there."""

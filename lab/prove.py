@@ -1,7 +1,7 @@
 """`python -m lab.prove [-j N] [FAULT…]`: every check seen red by its own faults, and green under all others.
 
-For each fault the whole nightly profile runs against the broken lab; what is broken and what is unknown must be exactly
-what the fault names, per runner. The matrix goes to reports/latest/proof.md. With `-j` the faults are shared out to
+For each fault the whole nightly profile runs against the broken lab, and after it the drills that the fault names; what
+is broken and what is unknown must be exactly what it names, per runner. The matrix goes to reports/latest/proof.md. With `-j` the faults are shared out to
 several labs side by side: this checkout's, and those of copies of it in the user's cache.
 """
 
@@ -63,6 +63,8 @@ def prove(fault: Fault, engine: str, reports: Path) -> tuple[Said, list[str]]:
     suite.lab("break", fault.name)
     try:
         said = suite.gate("nightly", reports / fault.name, "-q", quiet=True)
+        if fault.drill:
+            said = suite.together(said, suite.drill(reports / f"{fault.name}-drill", "-q", *fault.drill, quiet=True))
     finally:
         suite.lab("heal", fault.name)
     return said, difference(said, *fault.expected(engine))
@@ -90,15 +92,21 @@ def prove_here(names: Sequence[str]) -> Part:
     """Prove these faults, or all that the engine has, in this checkout's lab: healthy first, healed last."""
     reports = world.ROOT / "reports" / "latest" / "prove"
     part = Part()
+    drills: list[tuple[str, ...]] = []
 
     def healthy(row: str, place: str) -> None:
         part.rows[row] = suite.gate("nightly", reports / place, "-q", quiet=True)
+        for n, how in enumerate(drills):
+            drilled = suite.drill(reports / f"{place}-drill-{n}", "-q", *how, quiet=True)
+            part.rows[row] = suite.together(part.rows[row], drilled)
         part.wrong[row] = difference(part.rows[row], NOTHING, NOTHING)
 
     try:
         suite.lab("up")
         up = world.load()
         part.engine = up.engine if up else ""
+        # A drill that a fault breaks has to hold where there is none.
+        drills = sorted({fault_named(name).drill for name in names or on_engine(part.engine)} - {()})
         healthy(HEALTHY, "healthy")
         for name in names or on_engine(part.engine):
             part.rows[name], part.wrong[name] = prove(fault_named(name), part.engine, reports)

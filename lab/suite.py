@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from lab.engine import choose
 from lab.process import LabError
 
 SECONDS = 120
+DRILL_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,28 @@ def gate(profile: str, reports: Path, *argv: str, quiet: bool = False) -> Said:
 
     Raises LabError when the run leaves no verdict.
     """
+    return called([f"--profile={profile}"], reports, *argv, quiet=quiet)
+
+
+def drill(reports: Path, *argv: str, quiet: bool = False) -> Said:
+    """Runs the drills that `argv` selects: they act on this checkout's lab."""
+    return called(["--drill"], reports, *argv, quiet=quiet, seconds=DRILL_SECONDS)
+
+
+def together(one: Said, other: Said) -> Said:
+    """What two runs said, with the word and the line of the first."""
+    return replace(
+        one,
+        **{
+            name: getattr(one, name) | getattr(other, name)
+            for name in ("broken", "unknown", "crashed", "checks", "warning")
+        },
+    )
+
+
+def called(how: list[str], reports: Path, *argv: str, quiet: bool, seconds: float = SECONDS) -> Said:
     # With "=", for a path that stands alone would move pytest's rootdir, and with it our options.
-    options = [f"--profile={profile}", f"--reports={reports}", *argv]
+    options = [*how, f"--reports={reports}", *argv]
     if not any(option.startswith("--seen=") for option in argv):
         up = world.load()
         if up is None:
@@ -68,7 +89,7 @@ def gate(profile: str, reports: Path, *argv: str, quiet: bool = False) -> Said:
         command,
         cwd=world.ROOT,
         env=clean,
-        timeout=SECONDS,
+        timeout=seconds,
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=out,

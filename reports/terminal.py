@@ -11,6 +11,7 @@ from _pytest.junitxml import xml_key
 from _pytest.terminal import TerminalReporter
 from _pytest.timing import Instant
 
+from fixtures.drilling import judges_drills, left_out
 from fixtures.gate import Gate, gate_of
 from fixtures.look import Waiting
 from fixtures.verdict import Verdict
@@ -49,7 +50,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         self.quiet.stop()
         if self.verbosity >= 0:
             call = self.gate.call
-            what = f"profile {call.profile}" if call.profile else "part run"
+            what = f"profile {call.profile}" if call.profile else "drills" if judges_drills(self.config) else "part run"
             self.write_line(plain(f"Runner Preflight: {call.world.name}, {call.world.github.repository}, {what}"))
             if call.reports.name.startswith("latest-"):
                 self.write_line(
@@ -110,6 +111,8 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         if verdict is None:
             self.write_line("? do not deploy: there is no verdict")
             return result
+        for line in self.gate.plan or ():
+            self.write_line(plain(line))
         if self.verbosity >= 0:
             self.judged(verdict)
         for annotation in annotated(verdict.judgements):
@@ -216,4 +219,6 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         asked = " ".join(
             f"{flag} {value!r}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value
         )
+        if left := left_out(self.config):
+            return f"{asked or 'this call'} selects {some(left)}: drills, which act on the world; add --drill"
         return f"{asked or 'this call'} selects none of {self.gate.total} checks; `pytest --co -q` lists them"

@@ -109,6 +109,23 @@ def test_every_check_has_a_fault_that_breaks_it(check: str) -> None:
     )
 
 
+def when(check: str) -> str:
+    (mark,) = (
+        m for m in CHECKS[check].decorator_list if isinstance(m, ast.Call) and getattr(m.func, "id", "") == "verifies"
+    )
+    (found,) = (word.value for word in mark.keywords if word.arg == "when")
+    assert isinstance(found, ast.Constant)
+    return str(found.value)
+
+
+def test_a_drill_is_proved_by_running_it() -> None:
+    """A fault that breaks a drill says which drill is to be run under it, and no other fault says so."""
+    drills = {check for check in CHECKS if when(check) == "drill"}
+    for fault in FAULTS.values():
+        named = {name.partition("[")[0] for name in fault.breaks | fault.unknown} & drills
+        assert bool(named) == bool(fault.drill), f"fault {fault.name}: {sorted(named)}, run with {fault.drill}"
+
+
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_is_explained(check: str) -> None:
     guarantee, slug = check.split("/")

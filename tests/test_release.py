@@ -17,7 +17,7 @@ import yaml
 
 from fixtures.context import Walker
 from fixtures.facts import context
-from fixtures.facts.context import key
+from fixtures.facts.contextkeys import key
 from tests.worlds import ROOT
 
 VERSION = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]  # type: ignore[index]

@@ -39,6 +39,7 @@ from fixtures.seen import load
 
 ROOT = Path(__file__).resolve().parents[1]
 HEALTHY = ROOT / "tests" / "recordings" / "healthy"
+DRILLS = ROOT / "tests" / "recordings" / "drills"
 NOW = datetime(2026, 11, 24, 4, 5, tzinfo=UTC)
 TODAY = NOW.date()
 REPO = "/repos/acme/widgets"
