@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 from checks.guarantees import SECRET_MASKING, verifies
 from fixtures.facts import discreet, doors
 from fixtures.facts.audited import Audited
 from fixtures.facts.canary import Canaries
 from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.credentials import Credentials
 from fixtures.facts.environment import Environment, SecretNames
 from fixtures.facts.finding import settled, told
 from fixtures.facts.joblogs import JobLogs
+from fixtures.facts.logins import LoginCertificates
 from fixtures.facts.residue import Residue
 from fixtures.facts.seen import NotApplicable, Unseen
 from fixtures.facts.settings import GateToken, SecretAges, Variables
@@ -71,8 +73,9 @@ def test_environment_guarded(world: Context, environment: Environment) -> None:
     remedy="gh secret set NAME --env {world.environment.name} --repo {world.github.repository}",
 )
 def test_secrets_fresh(world: Context, secret_ages: SecretAges, limits: Limits) -> None:
-    """No production secret is older than its limit."""
-    assert not secret_ages.older(limits.secret_age), "; ".join(secret_ages.older(limits.secret_age))
+    """No production secret is older than its limit, or near the end that the context declares."""
+    faults = secret_ages.faults(limits.secret_age, world.secrets_end, limits.credential_left)
+    assert not faults, "; ".join(faults)
 
 
 @verifies(
@@ -85,6 +88,35 @@ def test_secrets_fresh(world: Context, secret_ages: SecretAges, limits: Limits) 
 def test_token_lasts(world: Context, gate_token: GateToken, limits: Limits) -> None:
     """The gate's own token lasts, and may not write."""
     assert not gate_token.faults(limits.token_left), f"{gate_token}: {'; '.join(gate_token.faults(limits.token_left))}"
+
+
+@verifies(
+    SECRET_MASKING,
+    "login-lasts",
+    severity="warns",
+    when="quick",
+    remedy="have the certificates named above signed anew; which are offered: ssh -v {world.primary.host} true",
+)
+def test_login_lasts(world: Context, login_certificates: LoginCertificates, limits: Limits) -> None:
+    """The SSH certificates that the gate logs in with last."""
+    faults = login_certificates.faults(limits.token_left)
+    assert not faults, "; ".join(faults)
+
+
+@verifies(
+    SECRET_MASKING,
+    "credentials-last",
+    severity="warns",
+    when="nightly",
+    per="runner",
+    remedy="renew on {runner.host} what is named above",
+)
+def test_credentials_last(
+    world: Context, runner: Runner, credentials: Credentials, now: datetime, limits: Limits
+) -> None:
+    """No certificate and no JWT that lies on the host ends soon."""
+    faults = credentials.faults(runner, world.hosts.credentials, now, limits.credential_left)
+    assert not faults, f"on {runner}: {'; '.join(faults)}"
 
 
 @verifies(

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from lab import monitor, papers, target, tree
+from lab.credentials import CERTIFICATE, JWT
 from lab.process import run
 from lab.world import REPOSITORY, Lab
 
@@ -111,6 +112,9 @@ failover:
   sudo: []
   keys: ["{key}"]
   sshd: [passwordauthentication no, permitrootlogin no]
+  credentials:
+    - {{name: the client certificate, path: {CERTIFICATE}}}
+    - {{name: the registry's token, path: {JWT}}}
 """
 
 

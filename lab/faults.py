@@ -2,6 +2,7 @@
 
 from lab import (
     faults_context,
+    faults_credentials,
     faults_drift,
     faults_egress,
     faults_github,
@@ -38,6 +39,7 @@ def collected() -> dict[str, Fault]:
         *faults_egress.FAULTS,
         *faults_drift.FAULTS,
         *faults_operate.FAULTS,
+        *faults_credentials.FAULTS,
         *faults_target.FAULTS,
     ):
         if fault.name in found:

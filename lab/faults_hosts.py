@@ -34,7 +34,12 @@ def health(runner: str, *slugs: str) -> frozenset[str]:
 
 def unseen(runner: str) -> frozenset[str]:
     """Every check that asks this runner's host, by what it then gives: unknown."""
-    others = ("failover/equal-controls", "secret-masking/host-keeps-none", "rollback/dry-run")
+    others = (
+        "failover/equal-controls",
+        "secret-masking/host-keeps-none",
+        "secret-masking/credentials-last",
+        "rollback/dry-run",
+    )
     return health(runner, *SEEN_OVER_SSH) | frozenset(f"{check}[{runner}]" for check in others)
 
 

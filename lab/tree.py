@@ -41,6 +41,10 @@ def host_files(lab: Lab, host: Host, agent_id: int) -> dict[str, File]:
         ),
         f"/etc/systemd/system/{host.unit}": File(unit_text(host), 0o664),
     }
+    if lab.named:
+        from lab import credentials
+
+        found |= {path: File(text, 0o640, AUDIT) for path, text in credentials.made().items()}
     registration = runner_files(lab, host, agent_id)
     return found | {f"{DIRECTORY}/{name}": File(text, mode, RUNNER) for name, (text, mode) in registration.items()}
 

@@ -50,6 +50,7 @@ USES: dict[str, Callable[[Any, Runner], object]] = {
     "service_env": lambda fact, of: fact.hook_faults(DECLARED.hooks, of.user),
     "tools": lambda fact, _: fact.faults(DECLARED.tools),
     "egress": lambda fact, _: fact.at(WORLD).silent,
+    "credentials": lambda fact, of: fact.faults(of, WORLD.hosts.credentials, datetime.now(UTC), timedelta(days=14)),
     "certificates": lambda fact, _: [c.left(datetime.now(UTC)) for c in fact.at(WORLD).shown],
     "runtime": lambda fact, of: fact.fault(of.user),
     "controls": lambda fact, of: rights.faults(
