@@ -17,6 +17,7 @@ from fixtures.look import Waiting
 from fixtures.verdict import Verdict
 from reports.annotations import Quiet, annotated
 from reports.cards import MARKS, Card, cards, lines, names, notes, one_line, plain, some
+from reports.gaps import shown
 from reports.jobs import jobs
 from reports.live import Live
 from reports.machines import trends_of
@@ -160,6 +161,8 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             self.write_line(plain(f"  judged as production's: {told.because or f'{len(told.rows)} jobs'}"))
         for place, because in told.rows:
             self.write_line(plain(f"    {place}: {one_line(because)}"))
+        for each in shown(seen(self.gate, "canaries")):
+            self.write_line(plain(f"  the canary on {one_line(repr(each))}"))
 
     def card(self, card: Card) -> None:
         j = card.judgement

@@ -21,6 +21,7 @@ from fixtures.known import Known
 from fixtures.verdict import Judgement, Verdict
 from reports.cards import MARKS, WORST, cards, names, notes, some
 from reports.charts import charts
+from reports.gaps import shown
 from reports.history import Trends
 from reports.jobs import jobs
 
@@ -117,6 +118,7 @@ def told(gate: Gate, verdict: Verdict, root: Path, trends: Trends) -> dict[str, 
         "some": some,
         "anchor": anchor,
         "charts": charts(seen(gate, "history"), world.limits, trends),
+        "masking": shown(seen(gate, "canaries")),
         "jobs": jobs(seen(gate, "workflows"), world),
         "hosts": _hosts(gate),
         "asked": _asked(gate),

@@ -29,15 +29,24 @@ environment:
 def test_a_row_loses_only_what_no_fact_reads() -> None:
     row = {
         "id": 7,
-        "url": "x",
+        "url": "https://api.github.com/x",
         "node_id": "y",
         "log_url": "https://github.com/acme/widgets/actions/runs/1/job/7",
         "repository": {"id": 1, "full_name": "acme/widgets"},
         "head_repository": None,
-        "actor": {"login": "octocat", "id": 1, "avatar_url": "z"},
+        "actor": {"login": "octocat", "id": 1, "avatar_url": "http://z"},
+        "forms": {"url": "masked"},
     }
     assert record.pruned({"rows": [row]}) == {
-        "rows": [{"id": 7, "log_url": row["log_url"], "head_repository": None, "actor": {"login": "octocat", "id": 1}}]
+        "rows": [
+            {
+                "id": 7,
+                "log_url": row["log_url"],
+                "head_repository": None,
+                "actor": {"login": "octocat", "id": 1},
+                "forms": {"url": "masked"},
+            }
+        ]
     }
 
 
