@@ -30,7 +30,7 @@
 #     deploy.lock             who deploys, since when, and its process; what a killed deploy leaves is no lock: see take_lock
 #
 # Exit codes: 64 usage, 65 the artifact is not the one that was built, 66 no such release, 69 it does not serve, 75 locked.
-# Needs sh, coreutils, tar and flock, of GNU or busybox; ssh on the runner.
+# Needs sh, coreutils, gzip, tar and flock, of GNU or busybox; ssh on the runner.
 set -eu
 export LC_ALL=C
 umask 022
@@ -198,7 +198,7 @@ unpack() {
     [ "$1" != "$(at current)" ] || die 66 "$1 is live and not whole: deploy another release before it is made anew"
     [ ! -d "$root/releases/$1" ] || remove "$root/releases/$1"
     mkdir "$root/releases/$1"
-    tar -xof "$file" -C "$root/releases/$1"
+    if gzip -t "$file" 2>/dev/null; then gzip -dc "$file"; else cat "$file"; fi | tar -xof - -C "$root/releases/$1"
     sync -f "$root"
     step "unpacked"
     : >"$root/releases/$1/.complete"
