@@ -17,7 +17,7 @@ from lab.outside import free_ports
 from lab.process import LabError, run, until
 from lab.shape import size_bytes
 from lab.systemd import Systemd
-from lab.world import RUNNER_VERSION, Host, Lab, Shape
+from lab.world import PORTS, RUNNER_VERSION, Host, Lab, Shape
 
 SYSTEMD = {
     # AUDIT_WRITE: sshd writes a record of each login, and refuses the login where it cannot.
@@ -60,7 +60,7 @@ class Container(Systemd):
         # podman makes the bridge, and with it the lab's own address, when the first container comes.
         with ThreadPoolExecutor(len(lab.hosts)) as pool:
             list(pool.map(lambda host: self.create(lab, host), lab.hosts))
-        lab.api_port, lab.app_port, lab.database_port, lab.target_port = free_ports(lab.address, 8080, 4)
+        lab.take_ports(free_ports(lab.address, 8080, PORTS))
 
     def create(self, lab: Lab, host: Host) -> None:
         options = [

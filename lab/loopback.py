@@ -15,7 +15,7 @@ from pathlib import Path
 from lab import leftovers, outside, tree
 from lab.engine import which
 from lab.process import LabError, until
-from lab.world import MARK, RUNNER_VERSION, Host, Lab, Shape, host_key, write
+from lab.world import MARK, PORTS, RUNNER_VERSION, Host, Lab, Shape, host_key, write
 
 FIRST_PORT, LABS, PORTS_OF_A_LAB = 18000, 1000, 10
 """Below those that a machine gives to whoever asks for any."""
@@ -38,12 +38,12 @@ class Loopback:
         hosts = []
         for number, name in enumerate(shapes, start=1):
             address = f"127.0.0.{10 + number}"
-            port = outside.free_ports(address, first + 4, 1)[0]
+            port = outside.free_ports(address, first + PORTS, 1)[0]
             directory = str(home(lab, name) / "actions-runner")
             hosts.append(Host(name, number, address, port, directory, me, me))
         lab.hosts = tuple(hosts)
         lab.address = "127.0.0.1"
-        lab.api_port, lab.app_port, lab.database_port, lab.target_port = outside.free_ports(lab.address, first, 4)
+        lab.take_ports(outside.free_ports(lab.address, first, PORTS))
 
     def provide(self, shapes: Mapping[str, Shape], say: Callable[[str], None]) -> None:
         """There is no image: the hosts are this machine."""

@@ -16,7 +16,7 @@ from lab.outside import environment, free_ports
 from lab.process import LabError, run, until
 from lab.shape import size_bytes
 from lab.systemd import Systemd
-from lab.world import Host, Lab, Shape, write
+from lab.world import PORTS, Host, Lab, Shape, write
 
 WORK = "nr_inodes=4096,mode=0755,uid=1001,gid=1001"
 """Mount options of a runner's `_work`, beside its size."""
@@ -53,7 +53,7 @@ class Nspawn(Systemd):
         from lab import certificates
 
         certificates.make_all(lab)
-        lab.api_port, lab.app_port, lab.database_port, lab.target_port = free_ports(lab.address, 8080, 4)
+        lab.take_ports(free_ports(lab.address, 8080, PORTS))
 
     def start(self, lab: Lab, host: Host, agent_id: int) -> None:
         network.make_port(lab, host)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import monitor, names, network, target, tls
+from lab import monitor, names, network, rehearsal, target, tls
 from lab.leftovers import zombie
 from lab.process import LabError, until
 from lab.world import MARK, REPOSITORY, Lab
@@ -21,6 +21,7 @@ NAMES = "lab.names"
 MONITOR = "lab.monitor"
 FRONT = "lab.front"
 TARGET = "lab.target"
+SITE = "lab.site"
 
 
 def environment(lab: Lab) -> dict[str, str]:
@@ -75,6 +76,7 @@ def start_github(lab: Lab) -> None:
 
 def start_production(lab: Lab) -> None:
     arguments = ["--listen", lab.address, "--app", str(lab.app_port), "--database", str(lab.database_port)]
+    arguments += ["--home", str(target.home(lab))]
     if lab.named:
         arguments += ["--certificate", str(tls.certificate_file(lab, "production"))]
     start_module(lab, PRODUCTION, arguments)
@@ -99,10 +101,25 @@ def start_monitor(lab: Lab) -> None:
 
 
 def start_target(lab: Lab) -> None:
-    target.home(lab).mkdir(exist_ok=True)
-    arguments = ["--listen", f"{lab.address}:{lab.target_port}", "--home", str(target.home(lab))]
-    arguments += ["--host-key", str(target.key_file(lab)), "--authorized", str(lab.state / "ssh" / "id_ed25519.pub")]
-    start_module(lab, TARGET, arguments)
+    start_machine(lab, target.NAME, target.home(lab))
+
+
+def start_rehearsal(lab: Lab) -> None:
+    start_machine(lab, target.REHEARSAL, rehearsal.home(lab), called="rehearsal")
+
+
+def start_machine(lab: Lab, name: str, home: Path, called: str = "") -> None:
+    home.mkdir(exist_ok=True)
+    arguments = ["--listen", f"{lab.address}:{target.ports(lab)[name]}", "--home", str(home)]
+    arguments += ["--host-key", str(target.key_file(lab, name))]
+    for key in (lab.state / "ssh" / "id_ed25519", target.deploy_key(lab)):
+        arguments += ["--authorized", f"{key}.pub"]
+    start_module(lab, TARGET, arguments, called=called)
+
+
+def start_site(lab: Lab) -> None:
+    arguments = ["--listen", f"{lab.address}:{lab.site_port}", "--home", str(rehearsal.home(lab))]
+    start_module(lab, SITE, arguments)
 
 
 STARTS: dict[str, Callable[[Lab], None]] = {
@@ -112,6 +129,8 @@ STARTS: dict[str, Callable[[Lab], None]] = {
     "front": start_front,
     "monitor": start_monitor,
     "target": start_target,
+    "rehearsal": start_rehearsal,
+    "site": start_site,
 }
 
 

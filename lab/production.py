@@ -1,6 +1,6 @@
-"""The lab's production: an application that answers `/health` and a database port that accepts.
+"""The lab's production: an application that serves the live release, `/health` too, and a database port that accepts.
 
-    python -m lab.production --listen ADDRESS --app PORT --database PORT [--certificate FILE]
+    python -m lab.production --listen ADDRESS --app PORT --database PORT --home DIRECTORY [--certificate FILE]
 
 With a certificate the application speaks TLS. It is a process of its own, so that a fault can stop it while the GitHub stand-in lives.
 """
@@ -14,28 +14,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from lab.site import site_of
 from lab.tls import serving
-
-
-class App(http.server.BaseHTTPRequestHandler):
-    """`GET /health` is 200 and `ok`; everything else is 404."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        body = b"ok\n" if self.path == "/health" else b"not found\n"
-        self.send_response(200 if self.path == "/health" else 404)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Silent: every gate asks several times a run."""
 
 
 class AppServer(http.server.ThreadingHTTPServer):
@@ -72,9 +52,10 @@ def main() -> int:
     parser.add_argument("--listen", required=True, metavar="ADDRESS")
     parser.add_argument("--app", required=True, type=int, metavar="PORT")
     parser.add_argument("--database", required=True, type=int, metavar="PORT")
+    parser.add_argument("--home", required=True, type=Path, metavar="DIRECTORY")
     parser.add_argument("--certificate", type=Path, metavar="FILE")
     options = parser.parse_args()
-    app = AppServer((options.listen, options.app), App)
+    app = AppServer((options.listen, options.app), site_of(options.home))
     if options.certificate:
         app.tls = serving(options.certificate)
     database = DatabaseServer((options.listen, options.database), Database)

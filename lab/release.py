@@ -3,10 +3,15 @@
 import gzip
 import hashlib
 import io
+import os
+import shlex
+import shutil
 import tarfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from lab.world import ROOT
+from lab.world import ROOT, write
 
 REPOSITORY = ROOT / "lab" / "repository"
 SCRIPT = REPOSITORY / "scripts" / "release.sh"
@@ -41,3 +46,34 @@ def lay(place: Path, version: str, size: int = 0, sick: bool = False) -> Path:
     file.write_bytes(archive(version, size, sick))
     file.with_name(f"{file.name}.sha256").write_text(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n")
     return file
+
+
+def stand(home: Path, versions: Sequence[str], served: str) -> None:
+    """A target as deploys of these versions, the newest first, left it; what was there before goes.
+
+    `served` is the command that asks which of them answers.
+    """
+    releases = home / "releases"
+    if releases.exists():
+        shutil.rmtree(releases)
+    for age, version in enumerate(versions):
+        place = releases / version
+        place.mkdir(parents=True)
+        for name, text in files(version).items():
+            (place / name).write_text(text, "utf-8")
+        (place / ".complete").touch()
+        os.utime(place / ".complete", (time.time() - 60 * age,) * 2)
+    for link, version in zip(("current", "previous"), versions, strict=False):
+        point(home / link, version)
+    point(home / "good", versions[0])
+    for left in ("deploy.lock", "changed"):
+        (home / left).unlink(missing_ok=True)
+    settings = {"RELEASE_ROOT": str(home), "RELEASE_SERVED": served}
+    write(home / "release.conf", "".join(f"{name}={shlex.quote(text)}\n" for name, text in settings.items()))
+
+
+def point(link: Path, version: str) -> None:
+    part = link.with_name(f"{link.name}.new")
+    part.unlink(missing_ok=True)
+    part.symlink_to(f"releases/{version}")
+    part.replace(link)

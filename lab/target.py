@@ -1,15 +1,17 @@
-"""The machine that production runs on, as far as a deploy sees it: releases, the link to the live one, and a lock, over SSH.
+"""A machine that is deployed to, as far as a deploy sees it: releases, the link to the live one, and a lock, over SSH.
 
-    python -m lab.target --listen ADDRESS:PORT --host-key FILE --authorized FILE --home DIRECTORY
+    python -m lab.target --listen ADDRESS:PORT --host-key FILE --authorized FILE … --home DIRECTORY
 
 It is the lab's own, and no host of its own: a small SSH server that runs what it is asked with `sh`, as whoever started
-the lab, for the one key that the gate has. What it serves are files under `.lab/target`.
+the lab, for the gate's key and that of the deploys. There are two: production's, whose files are under `.lab/target`, and
+the one that drills rehearse on (`lab/rehearsal.py`).
 """
 
 import argparse
 import base64
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -21,10 +23,11 @@ from typing import Any
 import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, OPEN_SUCCEEDED
 
+from lab import release, tls
 from lab.world import REPOSITORY, Lab, make_key, write
 
-NAME = "production"
-"""The name by which ssh is asked for it."""
+NAME, REHEARSAL = "production", "rehearsal"
+"""The names by which ssh is asked for them."""
 CHUNK = 1 << 16
 
 
@@ -44,8 +47,13 @@ def lock(lab: Lab) -> Path:
     return home(lab) / "deploy.lock"
 
 
-def key_file(lab: Lab) -> Path:
-    return lab.state / "ssh" / f"host_{NAME}"
+def key_file(lab: Lab, name: str = NAME) -> Path:
+    return lab.state / "ssh" / f"host_{name}"
+
+
+def deploy_key(lab: Lab) -> Path:
+    """The private key that the deploys of the lab's repository have, as the secret DEPLOY_KEY."""
+    return lab.state / "ssh" / "deploy_ed25519"
 
 
 def deployed(lab: Lab) -> list[str]:
@@ -62,28 +70,29 @@ def deployed(lab: Lab) -> list[str]:
 
 def make(lab: Lab) -> None:
     """The directories as three deploys left them; what was there before goes."""
-    place = releases(lab)
-    place.mkdir(parents=True, exist_ok=True)
-    shas = deployed(lab)
-    for sha in shas:
-        (place / sha).mkdir(exist_ok=True)
-        write(place / sha / ".complete", "")
-    link = current(lab)
-    link.unlink(missing_ok=True)
-    link.symlink_to(place / shas[0])
-    lock(lab).unlink(missing_ok=True)
+    release.stand(home(lab), deployed(lab), asking(lab))
+
+
+def asking(lab: Lab) -> str:
+    """The command that asks production which version answers."""
+    if not lab.named:
+        return f"curl -fsS -m 2 http://{lab.address}:{lab.app_port}/version"
+    name = f"production.lab:{lab.app_port}"
+    trust = shlex.quote(str(tls.authority_file(lab)))
+    return f"curl -fsS -m 2 --cacert {trust} --resolve {name}:{lab.address} https://{name}/version"
 
 
 def let_in(lab: Lab) -> None:
-    """Its host key, and what the client has to know of it."""
-    make_key(key_file(lab), NAME)
-    kind, key = key_file(lab).with_suffix(".pub").read_text().split()[:2]
-    known = lab.state / "known_hosts"
-    write(known, f"{known.read_text()}[{lab.address}]:{lab.target_port} {kind} {key}\n", 0o600)
-    entry = f"""
-Host {NAME}
+    """Host keys, what the client has to know of these machines, and the key that deploys."""
+    make_key(deploy_key(lab), "deploy")
+    for name, port in ports(lab).items():
+        make_key(key_file(lab, name), name)
+        known = lab.state / "known_hosts"
+        write(known, known.read_text() + known_host(lab, name), 0o600)
+        entry = f"""
+Host {name}
   HostName {lab.address}
-  Port {lab.target_port}
+  Port {port}
   User deploy
   IdentityFile "{lab.state / "ssh" / "id_ed25519"}"
   IdentitiesOnly yes
@@ -91,13 +100,31 @@ Host {NAME}
   GlobalKnownHostsFile /dev/null
   StrictHostKeyChecking yes
 """
-    write(lab.ssh_config, lab.ssh_config.read_text() + entry, 0o600)
+        write(lab.ssh_config, lab.ssh_config.read_text() + entry, 0o600)
+
+
+def ports(lab: Lab) -> dict[str, int]:
+    """Where each of the two takes SSH, by the name that ssh is asked for."""
+    return {NAME: lab.target_port, REHEARSAL: lab.rehearsal_port}
+
+
+def known_host(lab: Lab, name: str) -> str:
+    kind, key = key_file(lab, name).with_suffix(".pub").read_text().split()[:2]
+    return f"[{lab.address}]:{ports(lab)[name]} {kind} {key}\n"
+
+
+def runner_ssh(lab: Lab) -> tuple[str, str]:
+    """What the runner's user has to know to deploy there: its ssh config, and its known hosts. The key comes with the job."""
+    config = "".join(
+        f"Host {name}\n  HostName {lab.address}\n  Port {port}\n  User deploy\n" for name, port in ports(lab).items()
+    )
+    return config, "".join(known_host(lab, name) for name in ports(lab))
 
 
 class Door(paramiko.ServerInterface):
-    """Lets the one key in, and runs what it asks."""
+    """Lets some keys in, and runs what they ask."""
 
-    def __init__(self, allowed: bytes, place: Path) -> None:
+    def __init__(self, allowed: frozenset[bytes], place: Path) -> None:
         self._allowed = allowed
         self._place = place
 
@@ -105,7 +132,7 @@ class Door(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        return AUTH_SUCCESSFUL if key.asbytes() == self._allowed else AUTH_FAILED
+        return AUTH_SUCCESSFUL if key.asbytes() in self._allowed else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
@@ -158,16 +185,16 @@ def serve(client: socket.socket, host_key: paramiko.PKey, door: Door) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m lab.target", description="The machine of the lab's production.")
+    parser = argparse.ArgumentParser(prog="python -m lab.target", description="A machine that the lab deploys to.")
     parser.add_argument("--listen", required=True, metavar="ADDRESS:PORT")
     parser.add_argument("--host-key", required=True, type=Path, metavar="FILE")
-    parser.add_argument("--authorized", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--authorized", required=True, type=Path, action="append", metavar="FILE")
     parser.add_argument("--home", required=True, type=Path, metavar="DIRECTORY")
     given = parser.parse_args()
     # Its children are waited for where they are made; who goes away first is nobody's fault.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     host, _, port = given.listen.rpartition(":")
-    allowed = base64.b64decode(given.authorized.read_text().split()[1])
+    allowed = frozenset(base64.b64decode(file.read_text().split()[1]) for file in given.authorized)
     host_key = paramiko.Ed25519Key.from_private_key_file(str(given.host_key))
     with socket.create_server((host, int(port))) as server:
         print(f"listening {given.listen}", flush=True)

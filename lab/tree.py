@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import target
 from lab.world import REPOSITORY, RUNNER_VERSION, Host, Lab, Shape, host_key
 
 AGENT = Path(__file__).resolve().parent / "agent"
@@ -45,6 +46,11 @@ def host_files(lab: Lab, host: Host, agent_id: int) -> dict[str, File]:
         from lab import credentials
 
         found |= {path: File(text, 0o640, AUDIT) for path, text in credentials.made().items()}
+    config, known = target.runner_ssh(lab)
+    found |= {
+        "/etc/ssh/ssh_config.d/targets.conf": File(config),
+        "/etc/ssh/ssh_known_hosts": File(known),
+    }
     registration = runner_files(lab, host, agent_id)
     return found | {f"{DIRECTORY}/{name}": File(text, mode, RUNNER) for name, (text, mode) in registration.items()}
 

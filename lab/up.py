@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import leftovers, outside, papers, target, world
+from lab import leftovers, outside, papers, rehearsal, target, world
 from lab.context import context_text
 from lab.engine import Choice, choose, engine_named, install
 from lab.process import LabError, choosing
@@ -118,6 +118,7 @@ def bring_up(lab: Lab, wanted: Mapping[str, Shape], started: float) -> None:
     step("image, keys and network")
     outside.start_all(lab)
     target.make(lab)
+    rehearsal.make(lab)
     agents = {name: int(record["id"]) for name, record in lab.runners().items()}
     step("stand-in and production")
     with ThreadPoolExecutor(len(lab.hosts)) as pool:

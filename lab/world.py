@@ -15,7 +15,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,6 +26,8 @@ from lab.process import LabError, OverdueError, run, until
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "acme/widgets"
 RUNNER_VERSION = "2.336.0"
+PORTS = 6
+"""How many ports a lab has at its address."""
 QUIET_SECONDS = 1.5
 """A listener polls every second."""
 MARK = "RUNNER_PREFLIGHT_LAB"
@@ -101,6 +103,9 @@ class Lab:
     app_port: int = 0
     database_port: int = 0
     target_port: int = 0
+    rehearsal_port: int = 0
+    """Where the machine that drills rehearse on takes SSH; `site_port` is what it serves."""
+    site_port: int = 0
     broken: list[str] = field(default_factory=list)
     """Names of the injected faults, oldest first."""
     root: Path = ROOT
@@ -147,6 +152,10 @@ class Lab:
     @property
     def context_file(self) -> Path:
         return self.state / "context.yml"
+
+    def take_ports(self, ports: Sequence[int]) -> None:
+        """Those at `address`, `PORTS` of them."""
+        self.api_port, self.app_port, self.database_port, self.target_port, self.rehearsal_port, self.site_port = ports
 
     def host(self, name: str) -> Host:
         for host in self.hosts:

@@ -132,6 +132,50 @@ def test_a_lock_that_is_a_directory_has_a_file_for_that(sh: list[str], place: Pa
     assert lock(sh, place).holder == "bob's laptop"
 
 
+def details(process: int) -> list[str]:
+    """As the reference deployment writes them: process, its start, its namespace, the boot."""
+    start = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return [str(process), start, os.readlink("/proc/self/ns/pid"), boot]
+
+
+@pytest.mark.parametrize(
+    ("change", "held"),
+    [
+        ({}, True),
+        ({1: "1"}, False),  # the number went to another process
+        ({3: "0d6ff9e2-0000-4000-8000-000000000000"}, False),  # the machine was started anew
+        ({0: "999999999"}, False),
+        ({2: "pid:[1]"}, True),  # a process of another namespace cannot be seen from here
+        ({2: "pid"}, True),
+        ({3: "$(id)"}, True),
+    ],
+)
+def test_a_lock_whose_process_is_gone_is_left_behind(
+    sh: list[str], place: Path, change: dict[int, str], held: bool
+) -> None:
+    words = details(os.getpid())
+    for at, word in change.items():
+        words[at] = word
+    (place / "deploy.lock").write_text(f"run 4711, since 2026-11-25T10:00:00Z, process {' '.join(words)}\n")
+    told = lock(sh, place)
+    assert (told.held, told.left) == (held, not held)
+    assert "run 4711" in told.holder
+    assert ("was left behind by a deploy that was killed" in repr(told)) is not held
+
+
+def test_a_zombie_holds_nothing(place: Path) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    words = details(child.pid)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    (place / "deploy.lock").write_text(f"x, process {' '.join(words)}\n")
+    try:
+        assert lock(["sh"], place).left
+    finally:
+        child.wait()
+
+
 @pytest.mark.parametrize("text", ["lock hidden\nend\n", "lock\nend\n", "lock there\n", ""])
 def test_a_lock_that_cannot_be_looked_at_is_unknown(text: str) -> None:
     with pytest.raises(Unseen):

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,9 @@ def sh(request: pytest.FixtureRequest) -> list[str]:
     return argv
 
 
+NONE: Mapping[str, str] = {}
+
+
 @dataclass
 class Machine:
     """A target on this machine, in a place that must be quoted, and the site that serves it."""
@@ -84,8 +87,8 @@ class Machine:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
 
-    def run(self, *words: str, code: int = 0, **env: str) -> str:
-        child = self.start(*words, **env)
+    def run(self, *words: str, code: int = 0, env: Mapping[str, str] = NONE, **more: str) -> str:
+        child = self.start(*words, **env, **more)
         said, _ = child.communicate(timeout=60)
         assert child.returncode == code, said
         return said
@@ -242,22 +245,22 @@ def test_what_was_killed_is_taken_back_by_the_run_that_did_it(machine: Machine, 
     machine.run("deploy", A)
     run = {"GITHUB_RUN_ID": "4711", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_REPOSITORY": "acme/widgets"}
     machine.killed_after(boundary, "deploy", B, **run)
-    machine.run("undo", B, **run)
+    machine.run("undo", B, env=run)
     assert machine.live() == A and machine.run("verify", A)
 
 
 def test_undo_takes_back_what_this_run_did_and_nothing_else(machine: Machine) -> None:
     mine, other = {"GITHUB_RUN_ID": "1"}, {"GITHUB_RUN_ID": "2"}
     machine.run("deploy", A)
-    machine.run("deploy", B, **mine)
-    assert "nothing to take back" in machine.run("undo", B, **other)
-    assert "nothing to take back" in machine.run("undo", C, **mine)
+    machine.run("deploy", B, env=mine)
+    assert "nothing to take back" in machine.run("undo", B, env=other)
+    assert "nothing to take back" in machine.run("undo", C, env=mine)
     # Another run found it live already, and changed nothing.
-    machine.run("deploy", B, **other)
-    assert "nothing to take back" in machine.run("undo", B, **other)
-    assert "took" in machine.run("undo", B, **mine)
+    machine.run("deploy", B, env=other)
+    assert "nothing to take back" in machine.run("undo", B, env=other)
+    assert "took" in machine.run("undo", B, env=mine)
     assert machine.live() == A
-    assert "nothing to take back" in machine.run("undo", B, **mine)
+    assert "nothing to take back" in machine.run("undo", B, env=mine)
     assert machine.live() == A
 
 

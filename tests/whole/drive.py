@@ -7,6 +7,7 @@ them the driver does what GitHub does: needs, expressions, outputs, artifacts. A
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from lab import release
 from lab.engine import engine_named
 from lab.github.expressions import condition, text, whole
 from lab.world import Lab
@@ -28,6 +30,7 @@ SECRETS = {"PREFLIGHT_GITHUB_TOKEN": "", "DEPLOY_KEY": "deploy-key-of-the-lab-9f
 PLACE = "/home/runner/widgets"
 """Where production is, on the host that deploys it."""
 RELEASE = "scripts/release.sh"
+ARTIFACT = "dist/release.tar"
 STEPS_OUTCOME = re.compile(r"\s*&&\s*steps\.\w+\.outcome != 'skipped'")
 
 
@@ -139,7 +142,7 @@ class Drive:
 
     def runner(self, job: Mapping[str, Any], contexts: dict[str, Any], labels: list[str]) -> Ended:
         """In the stand-in's queue, until a runner of the lab has done it."""
-        files = self.files()
+        files = self.files(contexts["github"]["sha"])
         for step in job["steps"]:
             if "download-artifact" in step.get("uses", ""):
                 kept = self.artifacts.get(text(step["with"]["name"], contexts))
@@ -164,7 +167,9 @@ class Drive:
                 "GITHUB_RUN_ID": str(self.run),
                 "GITHUB_RUN_ATTEMPT": str(self.attempt),
                 "GITHUB_SHA": contexts["github"]["sha"],
-                "WIDGETS_ROOT": PLACE,
+                "RELEASE_TARGET": "",
+                "RELEASE_ROOT": PLACE,
+                "RELEASE_ARTIFACT": ARTIFACT,
             },
             "timeout_minutes": job["timeout-minutes"],
         }
@@ -180,15 +185,18 @@ class Drive:
             log="\n".join(told["log"]),
         )
 
-    def files(self) -> dict[str, str]:
-        """What a checkout lays down: what the first step needs of this project, and the repository's own script.
+    def files(self, sha: str) -> dict[str, str]:
+        """What a checkout lays down: what the first step needs of this project, and the repository's own script with its artifact.
 
         The stamp comes last: make takes what is older for made, and installs nothing on the lab's hosts.
         """
         root = self.checkout.root
+        artifact = release.archive(sha, packed=False).decode()
         names = ("Makefile", "requirements.txt", "fixtures/__init__.py", "fixtures/fresh.py")
         return {name: (root / name).read_text() for name in names} | {
             RELEASE: self.release,
+            ARTIFACT: artifact,
+            f"{ARTIFACT}.sha256": hashlib.sha256(artifact.encode()).hexdigest(),
             ".venv/bin/python": '#!/bin/sh\nexec python3 "$@"\n',
             ".venv/run": "set up\n",
         }

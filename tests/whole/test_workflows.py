@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.xdist_group("lab")]
 RELEASE = (ROOT / "lab/repository/scripts/release.sh").read_text()
 GOOD, BAD, LATER = "a" * 40, "b" * 40, "c" * 40
 PRIMARY, STANDBY = "prod-runner-01", "prod-runner-02"
-# It is deployed, and does not serve.
-BROKEN = RELEASE.replace("verify) test", "verify) false && test")
+# It is deployed, and turns out not to serve.
+BROKEN = RELEASE.replace("    verify)\n", "    verify)\n        false\n")
 
 
 @pytest.fixture(scope="module")
