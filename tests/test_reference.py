@@ -96,7 +96,7 @@ MUTATIONS: dict[str, tuple[str, str, str, str]] = {
     "no bound on the way back": (BACK, "    timeout-minutes: 10\n", "", "serialization/bounded"),
     "an old verdict": (DEPLOY, FRESH, "", "serialization/gate-fresh"),
     "a verdict that may be old": (DEPLOY, r"verdict\.json\n", "verdict.json || true\n", "serialization/gate-fresh"),
-    "no verification": (DEPLOY, r"      - name: Verify\n[^\n]*\n", "", "rollback/deploy-verifies"),
+    "no verification": (DEPLOY, r"      - name: Verify\n(        [^\n]*\n)+", "", "rollback/deploy-verifies"),
     "an undo after failures alone": (
         DEPLOY,
         r"\(failure\(\) \|\| cancelled\(\)\)",
