@@ -139,8 +139,8 @@ def test_the_units_proxy_counts_and_its_password_stays(
     sh: list[str], home: Path, tmp_path: Path, proxy: tuple[str, list[str]]
 ) -> None:
     (home / ".service").write_text("r.service\n")
-    show = f"case $* in *EnvironmentFiles*) ;; *) echo 'A=1 http_proxy={proxy[0]} https_proxy={proxy[0]}' ;; esac"
-    usual = ("sh", "curl", "sed", "tr", "cat", "grep", "tail", "sort")
+    show = f"echo 'Environment=A=1 \"http_proxy={proxy[0]}\" https_proxy={proxy[0]}'"
+    usual = ("sh", "curl", "sed", "tr", "cat", "grep", "tail", "sort", "awk")
     path = commands(tmp_path / "bin", *usual, systemctl=show)
     of, context = at(home), reaching("http://anything.invalid/")
     out = run(sh, "egress", of, context, path)

@@ -79,9 +79,8 @@ def test_the_units_variables_count_and_env_overrides_them(sh: list[str], home: P
     (home / ".service").write_text("r.service\n")
     (tmp_path / "more").write_text("# no\n; no\nFROM_FILE='x y'\nGITHUB_ACTIONS_RUNNER_TRACE=\"1\"\n")
     show = (
-        "case $* in *EnvironmentFiles*) printf '%s (ignore_errors=no)\\n' "
-        + f"'{tmp_path}/more' '{tmp_path}/gone' ;; *) printf '%s\\n' "
-        + '\'A=1 "B=two words X=3" C="\\"q\\"" GIT_SSL_NO_VERIFY=1 D=4\' ;; esac'
+        f"printf 'EnvironmentFiles=%s (ignore_errors=no)\\n' '{tmp_path}/more' '{tmp_path}/gone'; printf '%s\\n' "
+        + '\'Environment=A=1 "B=two words X=3" C="\\"q\\"" GIT_SSL_NO_VERIFY=1 D=4\''
     )
     usual = ("sh", "awk", "sed", "tr", "cat", "id", "dirname", "stat", "readlink", "sha256sum", "cut", "tail")
     told = seen(sh, home, "D=\nGIT_SSL_NO_VERIFY=false\n", path=commands(tmp_path / "bin", *usual, systemctl=show))
