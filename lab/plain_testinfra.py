@@ -173,18 +173,7 @@ def test_system(host: Any) -> None:
     assert host.sysctl("vm.swappiness") >= 0
 
 
-# no-pending-reboot, independent, container-runtime
-
-
-def test_upkeep(host: Any) -> None:
-    assert not host.file("/run/reboot-required").exists
-    assert host.check_output("systemctl list-units --failed --no-legend --plain") == ""
-
-
-def test_machine(host: Any) -> None:
-    assert len(host.file("/etc/machine-id").content_string.strip()) == 32
-    assert host.file("/etc/ssh/ssh_host_ed25519_key.pub").content_string
-    assert host.check_output("ip -o addr")
+# container-runtime
 
 
 def test_runtime(host: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 
 import pytest
 
@@ -13,7 +14,7 @@ from lab.world import Lab
 
 def row(hosts: int, delay: float, gate: float, bare: float, control: float, paramiko: float) -> Row:
     took = {GATE: [gate, gate, gate * 9], BARE: [bare], CONTROL: [control], PARAMIKO: [paramiko]}
-    return Row(hosts, delay, took, {GATE: (hosts, hosts), PARAMIKO: (hosts, 83 * hosts)}, {GATE: [0.5]})
+    return Row(hosts, delay, took, {GATE: (hosts, hosts), PARAMIKO: (hosts, 83 * hosts)}, {GATE: [0.5]}, {GATE: [0.25]})
 
 
 ROWS = [
@@ -45,11 +46,12 @@ def test_the_report_says_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
     text = bench.report(ROWS, Lab("nspawn"), (1.0, 1.0, 1.0))
     assert "| 1 | 40 ms | 1.00 s (3x) | 0.75 s (1x) | 12.00 s (1x) | 19.00 s (1x) | 1.33 | 19.00 | 12.00 |" in text
     assert "| 10 hosts: testinfra, paramiko / gate | at least 30 | 25.00 | NOT MET |" in text
-    assert "| 1 | gate | 1 | 1 | 10 | 0.50 s |" in text
-    assert "| 10 | testinfra, paramiko | 10 | 830 | -250 | 0.00 s |" in text
-    assert "| 1 | ssh host true | not counted | not counted | 12 | 0.00 s |" in text
+    assert "| 1 | gate | 1 | 1 | 10 | 0.50 s | 0.25 s |" in text
+    assert f"in less than {0.75 / (os.cpu_count() or 1):.2f} s; it took 1.00 s." in text
+    assert "| 10 | testinfra, paramiko | 10 | 830 | -250 | not measured | not measured |" in text
+    assert "| 1 | ssh host true | not counted | not counted | 12 | not measured | not measured |" in text
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
-    assert widths == {10, 5, 7}
+    assert widths == {10, 5, 8}
 
 
 def test_round_trips_need_two_delays() -> None:
