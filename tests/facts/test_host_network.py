@@ -205,6 +205,40 @@ def test_without_curl_the_way_is_unknown(sh: list[str], home: Path, tmp_path: Pa
         asked(sh, home, reaching("https://github.com/"), path=commands(tmp_path / "bin", "sh", "sed"))
 
 
+ALONE = """for url; do :; done
+case $url in *untrusted*) printf ' status 000 '; echo 'curl: (60) SSL certificate problem' >&2; exit 60 ;; esac
+printf ' status 201 '"""
+"""A curl that is asked for one address, by itself."""
+
+
+@pytest.mark.parametrize(
+    ("together", "asked_again"),
+    [
+        # One that answers all together: only what no authority of the few vouches for is asked again
+        (r"printf '\nanswer https://a.x/ 0  status 200 \nanswer https://untrusted.x/ 60  status 000 '; exit 60", 1),
+        # curl 7.68 has other words, 7.61 knows no -Z
+        (r"printf '\nanswer    status 200 \nanswer    status 200 '", 2),
+        ("echo 'option -Z: is unknown' >&2; exit 2", 2),
+        # An error that ends in a line of its own making
+        (r"printf '\nanswer https://a.x/ 67  status 000 no\nanswer https://a.x/ 0  status 200 \nanswer https://untrusted.x/ 0  status 200 '", 2),
+    ],
+)  # fmt: skip
+def test_an_address_that_gave_no_answer_of_its_own_is_asked_alone(
+    sh: list[str], home: Path, tmp_path: Path, together: str, asked_again: int
+) -> None:
+    curl = f'echo "$@" >>{tmp_path}/calls\ncase " $* " in *\' -Z \'*) {together}; exit ;; esac\n{ALONE}'
+    path = commands(tmp_path / "bin", "sh", "sed", "tr", "cat", "grep", "sort", "awk", curl=curl)
+    told = asked(sh, home, reaching("https://a.x/", "https://untrusted.x/"), path=path)
+    status = 200 if asked_again == 1 else 201
+    assert [(a.url, a.status, a.code) for a in told.answers] == [
+        ("https://a.x/", status, 0), ("https://untrusted.x/", 0, 60)
+    ]  # fmt: skip
+    assert told.answers[1].why == "TLS certificate"
+    alone = [call for call in (tmp_path / "calls").read_text().splitlines() if call.startswith("-sS -o")]
+    assert len(alone) == asked_again
+    assert not any("--cacert" in call for call in alone)
+
+
 # Certificates
 
 NOW = datetime.now(UTC).replace(microsecond=0)
