@@ -23,6 +23,8 @@ FORMAT = 1
 NAME = "history.jsonl"
 MOST = 2000
 """Lines kept at the most, whatever their age: a loop of quick gates must not fill a disk."""
+OVERRIDES = timedelta(days=30)
+"""For how long every run says that there was an override."""
 LOOKED_BACK = 8
 FLAPS = 3
 LETTERS = {"held": "h", "not applicable": "n", "waived": "w", "broken": "b", "unknown": "u", "crashed": "c"}
@@ -32,7 +34,7 @@ WORD_OF = {letter: word for word, letter in LETTERS.items()}
 
 @dataclass(frozen=True)
 class Past:
-    """One earlier run. `outcomes`: the letter of each judgement, by its name."""
+    """One earlier run. `outcomes`: the letter of each judgement, by its name. `by`: who overrode it, "" for the others."""
 
     time: datetime
     profile: str
@@ -40,6 +42,7 @@ class Past:
     runner: str
     line: str
     outcomes: Mapping[str, str]
+    by: str = ""
 
     def as_json(self) -> dict[str, Any]:
         by_letter: dict[str, list[str]] = {}
@@ -53,7 +56,14 @@ class Past:
             "runner": self.runner,
             "line": self.line,
             "outcomes": by_letter,
+            **({"by": self.by} if self.by else {}),
         }
+
+    @property
+    def told(self) -> str:
+        """An override, for a person: when, who, and its line, which has the reason, the ticket and what it went against."""
+        who = f", {self.by}" if self.by else ""
+        return f"{self.time.astimezone(UTC):%Y-%m-%d %H:%M}Z, profile {self.profile}{who}: {self.line}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,7 @@ class Trends:
     of: Mapping[str, str]
     mended: tuple[str, ...]
     past: tuple[Past, ...] = ()
+    overrides: tuple[Past, ...] = ()
 
     def word(self, judgements: Sequence[Judgement]) -> str:
         """What is to be said of all of them; "" where they have not the same to say."""
@@ -80,7 +91,13 @@ class Trends:
 NOTHING = Trends({}, ())
 
 
-def this_run(verdict: Verdict, profile: str, now: datetime) -> Past:
+def overridden(past: Sequence[Past], now: datetime) -> tuple[Past, ...]:
+    """The overrides that are still told of, the newest first."""
+    found = [run for run in past if run.verdict == "overridden" and now - OVERRIDES <= run.time <= now]
+    return tuple(reversed(found))
+
+
+def this_run(verdict: Verdict, profile: str, now: datetime, by: str = "") -> Past:
     return Past(
         now,
         profile,
@@ -88,11 +105,15 @@ def this_run(verdict: Verdict, profile: str, now: datetime) -> Past:
         verdict.runner,
         verdict.line,
         {j.name: LETTERS[j.outcome] for j in verdict.judgements},
+        by if verdict.word == "overridden" else "",
     )
 
 
-def trends(judgements: Sequence[Judgement], past: Sequence[Past]) -> Trends:
-    """What is new, for how long it has been so, what goes to and fro, and what was mended. `past` is oldest first."""
+def trends(judgements: Sequence[Judgement], past: Sequence[Past], now: datetime | None = None) -> Trends:
+    """What is new, for how long it has been so, what goes to and fro, and what was mended; up to `now`, the overrides.
+
+    `past` is oldest first.
+    """
     of, mended = {}, []
     for j in judgements:
         before = [(p, p.outcomes[j.name]) for p in past if j.name in p.outcomes]
@@ -103,7 +124,7 @@ def trends(judgements: Sequence[Judgement], past: Sequence[Past]) -> Trends:
                 mended.append(j.name)
             continue
         of[j.name] = _word(before)
-    return Trends(of, tuple(mended), tuple(past))
+    return Trends(of, tuple(mended), tuple(past), overridden(past, now) if now else ())
 
 
 def _word(before: Sequence[tuple[Past, str]]) -> str:
@@ -147,7 +168,7 @@ def _past(raw: Any) -> Past:
         str(name): str(letter) for letter, names in raw["outcomes"].items() if letter in WORD_OF for name in names
     }
     profile, verdict, runner, line = (str(raw[key]) for key in ("profile", "verdict", "runner", "line"))
-    return Past(time, profile, verdict, runner, line, outcomes)
+    return Past(time, profile, verdict, runner, line, outcomes, str(raw.get("by", "")))
 
 
 def place(directory: Path, context: str) -> Path:
@@ -171,12 +192,16 @@ def _line(run: Past) -> str:
 
 
 def append(directory: Path, context: str, run: Past, keep: timedelta) -> None:
-    """One line more; what is older than `keep` goes. Two runs at once lose nothing: they take turns."""
+    """One line more; what is older than `keep` goes, an override not before it has been told of long enough.
+
+    Two runs at once lose nothing: they take turns.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     path = place(directory, context)
     with _alone(directory / ".lock"):
         lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
-        lines = [line for line in lines if _younger(line, run.time - keep)][-(MOST - 1) :]
+        lines = [line for line in lines if _younger(line, run.time - keep) or _told(line, run.time)]
+        lines = [line for line in lines[: -(MOST - 1)] if _told(line, run.time)] + lines[-(MOST - 1) :]
         aside = path.with_suffix(".new")
         aside.write_text("".join(f"{line}\n" for line in lines) + _line(run), "utf-8")
         os.replace(aside, path)
@@ -186,6 +211,10 @@ def _younger(line: str, than: datetime) -> bool:
     """What cannot be read has no age, and is not kept."""
     found, _ = parse(line)
     return bool(found) and found[0].time >= than
+
+
+def _told(line: str, now: datetime) -> bool:
+    return bool(overridden(parse(line)[0], now))
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def _history(config: pytest.Config, gate: Gate, verdict: Verdict) -> None:
         past, bad = history.parse(file.read_text("utf-8", errors="replace")) if file.is_file() else ([], 0)
     else:
         past, bad = history.load(history_of(config), call.world.name)
-    config.stash[TRENDS] = history.trends(verdict.judgements, past)
+    config.stash[TRENDS] = history.trends(verdict.judgements, past, gate.now)
     if bad:
         line = f"{bad} lines of {history_of(config)} cannot be read, and are passed over"
         config.hook.pytest_preflight_progress(config=config, line=line)
@@ -99,7 +99,7 @@ def _history(config: pytest.Config, gate: Gate, verdict: Verdict) -> None:
         return
     write(call.reports / "seen" / history.NAME, history.tail(past))
     if call.profile:
-        run = history.this_run(verdict, call.profile, gate.now)
+        run = history.this_run(verdict, call.profile, gate.now, gate.override_people)
         history.append(history_of(config), call.world.name, run, call.world.limits.history)
 
 

@@ -71,6 +71,8 @@ def _head(told: Mapping[str, Any], verdict: Verdict, trends: Trends) -> str:
             ),
             "",
         ]
+    rows += [f"- Overridden in the last 30 days: {code(run.told)}" for run in trends.overrides]
+    rows += [""] if trends.overrides else []
     if trends.mended:
         rows += [f"Mended since the run before: {code(some(trends.mended))}.", ""]
     return "\n".join(rows) + "\n"

@@ -134,10 +134,9 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
             self.write(f"{line.mark} ", **{COLOURS.get(line.mark, "white"): True})
             self.write_line(self._fitting(f"{line.guarantee:<15} {line.held:>2} of {line.of:<2}  {line.promise}"))
         for note in notes(verdict.judgements, self.gate.call.world):
-            for row in textwrap.wrap(
-                one_line(f"- {note}"), self._width(), subsequent_indent="  ", break_on_hyphens=False
-            ):
-                self.write_line(row)
+            self._note(note)
+        for run in trends_of(self.config).overrides:
+            self._note(f"overridden in the last 30 days: {run.told}")
         if mended := trends_of(self.config).mended:
             self.write_line(plain(f"- mended since it was last judged: {some(mended)}"))
         if self.verbosity > 0:
@@ -147,6 +146,10 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         for card in cards(verdict):
             self.card(card)
         self.write_line("")
+
+    def _note(self, note: str) -> None:
+        for row in textwrap.wrap(one_line(f"- {note}"), self._width(), subsequent_indent="  ", break_on_hyphens=False):
+            self.write_line(row)
 
     def every(self, verdict: Verdict) -> None:
         self.write_line("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -262,6 +263,25 @@ def test_override(
     else:
         assert (ran.code, ran.word, ran.verdict["runner"]) == (1, "hold", ""), ran.output
         assert "; no override: " in ran.line
+
+
+def test_an_override_is_told_of_by_every_later_run(tree: Tree, github: GitHub) -> None:
+    """With its reason, its ticket, who and when: in the terminal, on the page and in the summary."""
+    tree.world["override"] = {"environment": "break-glass"}
+    tree.check("assert False")
+    github.approvals = [approval(2)]
+    assert tree.gate(*OVERRIDE, env=IN_ACTIONS).word == "overridden"
+    line = "! overridden (OPS-7: checkout is down): on prod-1, against: × do not deploy: serialization/never-cut"
+    who = "run 77, started by user 1, approved by user 2"
+    tree.check("assert True")
+    for ran in (tree.gate(), tree.run("-k", "never-cut")):
+        told = " ".join(ran.output.split())
+        assert re.search(rf"overridden in the last 30 days: 20\S+ \S+Z, profile quick, {who}: {re.escape(line)}", told)
+        assert who in (tree.reports / "summary.md").read_text("utf-8")
+        page = (tree.reports / "report.html").read_text("utf-8")
+        assert who in page and "Overridden in the last 30 days" in page
+    quiet = tree.gate("-q")
+    assert quiet.output.strip().count("\n") == 0, "one line is one line"
 
 
 def test_override_of_a_crash(tree: Tree, github: GitHub) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -124,6 +125,49 @@ def test_old_runs_go_and_odd_lines_with_them(tmp_path: Path) -> None:
     found, bad = history.load(tmp_path, "production")
     assert bad == 0
     assert all(run.time >= NOW - timedelta(days=3) for run in found)
+
+
+def override(days: float, line: str = "! overridden (OPS-7: checkout is down): on prod-1") -> Past:
+    return Past(NOW - timedelta(days=days), "quick", "overridden", "prod-1", line, {DISK: "b"}, "run 7, started by ada, approved by grace")  # fmt: skip
+
+
+def test_an_override_is_told_for_thirty_days() -> None:
+    runs = [
+        override(30.1),
+        override(30),
+        override(2, "! overridden (OPS-8: again): on prod-2"),
+        *past("hh"),
+        override(-1),
+    ]
+    found = trends((), runs, NOW).overrides
+    assert [run.line[14:19] for run in found] == ["OPS-8", "OPS-7"]
+    assert found[1].told == (
+        "2026-10-25 03:17Z, profile quick, run 7, started by ada, approved by grace: "
+        "! overridden (OPS-7: checkout is down): on prod-1"
+    )
+    assert trends((), runs).overrides == ()
+    again, bad = history.parse(history.tail(runs))
+    assert (again, bad) == (sorted(runs, key=lambda run: run.time), 0)
+
+
+def test_one_of_before_tells_who_only_where_it_was_kept() -> None:
+    old = history.tail([override(3)]).replace(', "by"', ', "gone"').replace(',"by"', ',"gone"')
+    (found,) = history.parse(old)[0]
+    assert found.by == ""
+    assert found.told == "2026-11-21 03:17Z, profile quick: ! overridden (OPS-7: checkout is down): on prod-1"
+
+
+def test_an_override_outlives_what_else_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a short memory nor a loop of runs takes it away before its time."""
+    monkeypatch.setattr(history, "MOST", 5)
+    history.append(tmp_path, "production", override(20), timedelta(days=1))
+    history.append(tmp_path, "production", override(29, "! overridden (OPS-6: then): on prod-1"), timedelta(days=1))
+    for run in past("hhhhhhhhh"):
+        history.append(tmp_path, "production", run, timedelta(days=1))
+    found, _ = history.load(tmp_path, "production")
+    assert sum(run.verdict == "overridden" for run in found) == 2
+    history.append(tmp_path, "production", replace(past("h")[0], time=NOW + timedelta(days=12)), timedelta(days=1))
+    assert not any(run.verdict == "overridden" for run in history.load(tmp_path, "production")[0])
 
 
 def test_a_context_has_a_history_of_its_own(tmp_path: Path) -> None:
