@@ -2,6 +2,7 @@
 #
 # CONTEXT  the world to look at: a name in contexts/, or a path
 # DIR      the checkout whose workflows are judged (make workflows)
+# RUN      the run to watch (make watch): its number, or latest
 # ARGS     more for pytest, such as ARGS=-v, or ARGS='-k disk-room' for a part run
 
 .DEFAULT_GOAL := help
@@ -14,7 +15,7 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
 WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
-.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback metrics bundle lab-up lab-down prove recordings bench dist test test-all lint parser lock clean
+.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback metrics watch bundle lab-up lab-down prove recordings bench dist test test-all lint parser lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +52,9 @@ metrics: .venv/run ## a run of PROFILE (quick), its metrics put INTO the folder 
 
 failover: .venv/run ## the failover checks alone, in an incident; no clearance
 	@$(PYTEST) -k failover $(WORLD) $(ARGS)
+
+watch: .venv/run ## watch a deploy until its end: RUN=its number (or the newest), CANCEL=1 cancels one that cannot end well
+	@$(PYTEST) --watch='$(if $(RUN),$(RUN),latest)' $(if $(filter-out 0,$(CANCEL)),--cancel) $(WORLD) $(ARGS)
 
 ci-local: .venv/nightly ## everything, against the lab
 	@$(BIN)/python -m lab up

@@ -5,8 +5,10 @@ from __future__ import annotations
 from checks.guarantees import PACE, verifies
 from fixtures.facts.context import Context, Limits
 from fixtures.facts.history import Rate, Waits
+from fixtures.facts.noticed import Noticed
 from fixtures.facts.queue import Queue
 from fixtures.facts.record import Durations
+from fixtures.facts.watched import Watched
 
 
 @verifies(
@@ -55,3 +57,28 @@ def test_picked_up(world: Context, pickups: Waits, limits: Limits) -> None:
 def test_no_stuck_job(world: Context, queue: Queue, limits: Limits) -> None:
     """No production job has waited for a runner past its limit."""
     assert not queue.stuck(limits.stuck_after), "; ".join(queue.stuck(limits.stuck_after))
+
+
+@verifies(
+    PACE,
+    "noticed",
+    severity="warns",
+    when="nightly",
+    remedy="make watch RUN=latest",
+)
+def test_noticed(noticed: Noticed, limits: Limits) -> None:
+    """Every failure of a runner that a watch wrote down was told of within the limit."""
+    late = noticed.late(limits.watch_noticed)
+    assert not late, "; ".join(map(str, late))
+
+
+@verifies(
+    PACE,
+    "watched",
+    severity="blocks",
+    when="drill",
+    remedy="gh run cancel {watched.run} --repo {world.github.repository}; gh workflow run {watched.file} --repo {world.github.repository} --ref {watched.ref}",
+)
+def test_watched(world: Context, watched: Watched) -> None:
+    """The run that is watched has its job on an approved runner in time, and that runner stays alive."""
+    assert watched.well, watched

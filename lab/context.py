@@ -88,6 +88,7 @@ runners:
 records:
   directory: {quoted(beside(lab, papers.directory(lab)))}
   projects: [INFRA]
+  watches: {quoted(beside(lab, papers.directory(lab) / papers.WATCHES))}
 limits:
 {limits}"""
 

@@ -1,5 +1,7 @@
 """Faults of production's history, its queue, and the settings around it, as the stand-in tells them."""
 
+from dataclasses import replace
+
 from lab.fault import Fault
 from lab.faults_github import CANARY, HISTORY, VARIABLES, way, world
 
@@ -24,6 +26,15 @@ FAULTS: tuple[Fault, ...] = (
     ),
     world("never-rehearsed", "Nobody has rolled back for as long as GitHub remembers.", "rollback/rehearsed"),
     world("deploy-failed", "One of this week's deploys failed.", "pace/success-rate"),
+    replace(
+        world(
+            "deploy-lost",
+            "The newest deploy lost its runner half-way, and GitHub gave it up ten minutes later.",
+            "pace/watched",
+            "pace/success-rate",
+        ),
+        drill=("--watch=latest",),
+    ),
     world("slow-pickups", "The three newest deploys waited eight minutes for a runner.", "pace/picked-up"),
     world(
         "job-stuck",

@@ -52,6 +52,14 @@ def stale_session(lab: Lab) -> None:
     papers.put(path, papers.session(days_ago(8), days_ago(20)))
 
 
+def noticed_late(lab: Lab) -> None:
+    papers.put(papers.directory(lab) / papers.WATCHES, papers.watches(datetime.timedelta(minutes=9)))
+
+
+def watches_broken(lab: Lab) -> None:
+    papers.put(papers.directory(lab) / papers.WATCHES, '{"format": 1, "time": "2026-01-0')
+
+
 SEEN_BY_PROMETHEUS = of("scraped", "rules-loaded", "someone-listens")
 
 FAULTS: tuple[Fault, ...] = (
@@ -75,6 +83,18 @@ FAULTS: tuple[Fault, ...] = (
     written("page-outdated", "A page was last updated 31 days ago.", "records/contexts-current", outdated),
     written(
         "session-stale", "A session is open, and its file is eight days old.", "records/session-current", stale_session
+    ),
+    written(
+        "noticed-late", "A watch told of a dead runner nine minutes after its job began.", "pace/noticed", noticed_late
+    ),
+    Fault(
+        "watches-unreadable",
+        "The file of the watches was cut off in the middle of a line.",
+        NOTHING,
+        frozenset({"pace/noticed"}),
+        BOTH,
+        watches_broken,
+        papers.lay,
     ),
     written(
         "page-explains-nothing", "A page explains a check that there is not.", "records/every-check-explained", stray

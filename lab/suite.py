@@ -54,8 +54,9 @@ def gate(profile: str, reports: Path, *argv: str, quiet: bool = False) -> Said:
 
 
 def drill(reports: Path, *argv: str, quiet: bool = False) -> Said:
-    """Runs the drills that `argv` selects: they act on this checkout's lab."""
-    return called(["--drill"], reports, *argv, quiet=quiet, seconds=DRILL_SECONDS)
+    """Runs the drills that `argv` selects: they act on this checkout's lab. A watch only looks, and is called by itself."""
+    watches = any(option.startswith("--watch") for option in argv)
+    return called([] if watches else ["--drill"], reports, *argv, quiet=quiet, seconds=DRILL_SECONDS)
 
 
 def together(one: Said, other: Said) -> Said:

@@ -7,9 +7,7 @@ be read is passed over and counted: history explains a verdict, and never makes 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from fixtures import lines
 from fixtures.verdict import Judgement, Verdict
 
 FORMAT = 1
@@ -184,11 +183,11 @@ def load(directory: Path, context: str) -> tuple[list[Past], int]:
 
 def tail(past: Sequence[Past], most: int = 400) -> str:
     """The newest of them as the lines of a history file: what a recording takes along."""
-    return "".join(_line(run) for run in past[-most:])
+    return "".join(f"{_line(run)}\n" for run in past[-most:])
 
 
 def _line(run: Past) -> str:
-    return json.dumps(run.as_json(), separators=(",", ":")) + "\n"
+    return json.dumps(run.as_json(), separators=(",", ":"))
 
 
 def append(directory: Path, context: str, run: Past, keep: timedelta) -> None:
@@ -196,15 +195,12 @@ def append(directory: Path, context: str, run: Past, keep: timedelta) -> None:
 
     Two runs at once lose nothing: they take turns.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    path = place(directory, context)
-    with _alone(directory / ".lock"):
-        lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
-        lines = [line for line in lines if _younger(line, run.time - keep) or _told(line, run.time)]
-        lines = [line for line in lines[: -(MOST - 1)] if _told(line, run.time)] + lines[-(MOST - 1) :]
-        aside = path.with_suffix(".new")
-        aside.write_text("".join(f"{line}\n" for line in lines) + _line(run), "utf-8")
-        os.replace(aside, path)
+
+    def kept(old: list[str]) -> list[str]:
+        young = [line for line in old if _younger(line, run.time - keep) or _told(line, run.time)]
+        return [line for line in young[: -(MOST - 1)] if _told(line, run.time)] + young[-(MOST - 1) :]
+
+    lines.append(place(directory, context), _line(run), kept)
 
 
 def _younger(line: str, than: datetime) -> bool:
@@ -215,15 +211,3 @@ def _younger(line: str, than: datetime) -> bool:
 
 def _told(line: str, now: datetime) -> bool:
     return bool(overridden(parse(line)[0], now))
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        try:
-            import fcntl
-        except ImportError:  # a replay on another system; it appends nothing, but may import this
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

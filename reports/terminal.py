@@ -11,6 +11,7 @@ from _pytest.junitxml import xml_key
 from _pytest.terminal import TerminalReporter
 from _pytest.timing import Instant
 
+from fixtures import watchcall
 from fixtures.drilling import judges_drills, left_out
 from fixtures.gate import Gate, gate_of
 from fixtures.look import Waiting
@@ -52,6 +53,7 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         if self.verbosity >= 0:
             call = self.gate.call
             what = f"profile {call.profile}" if call.profile else "drills" if judges_drills(self.config) else "part run"
+            what = "watch" if watchcall.watches(self.config) else what
             self.write_line(plain(f"Runner Preflight: {call.world.name}, {call.world.github.repository}, {what}"))
             if call.reports.name.startswith("latest-"):
                 self.write_line(
@@ -225,6 +227,8 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         asked = " ".join(
             f"{flag} {value!r}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value
         )
-        if left := left_out(self.config):
+        if (left := left_out(self.config)) == [watchcall.CHECK]:
+            return f"{asked} selects {watchcall.CHECK}, which watches a run: add --watch RUN"
+        if left:
             return f"{asked or 'this call'} selects {some(left)}: drills, which act on the world; add --drill"
         return f"{asked or 'this call'} selects none of {self.gate.total} checks; `pytest --co -q` lists them"

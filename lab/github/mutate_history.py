@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from lab.github.history import DEFAULT_GROUP
+from lab.github.jobs import LOST
 from lab.github.runs import RunMaker
 from lab.github.world import Job, Named, Run, World
 
@@ -123,6 +124,28 @@ def deploy_failed(world: World) -> None:
             deployment.states[-1].state = "failure"
 
 
+def deploy_lost(world: World) -> None:
+    """The newest deploy lost its runner: GitHub waited for ten minutes, and a step was left without an end."""
+    make = RunMaker(world, random.Random(1))
+    run = make.production(
+        path=DEPLOY,
+        job="deploy",
+        event="workflow_dispatch",
+        sha=_head(world),
+        title="Deploy production INFRA-472",
+        created=world.now - timedelta(hours=2),
+        runner="prod-runner-01",
+        seconds=660,
+        ok=False,
+    )
+    job = run.last.jobs[-1]
+    job.annotations = [LOST.format(name=job.runner_name)]
+    for step in job.steps:
+        if step.name in ("Deploy", "Verify", "Undo", "Complete job"):
+            step.conclusion, step.completed = None, None
+            step.status = "in_progress" if step.name == "Deploy" else "queued"
+
+
 def slow_pickups(world: World) -> None:
     """The three newest deploys waited eight minutes more for a runner."""
     for run in _deploys(world)[:3]:
@@ -186,6 +209,7 @@ MUTATIONS: dict[str, Callable[[World], None]] = {
     "standby-unproven": standby_unproven,
     "never-rehearsed": never_rehearsed,
     "deploy-failed": deploy_failed,
+    "deploy-lost": deploy_lost,
     "slow-pickups": slow_pickups,
     "job-stuck": job_stuck,
     "group-opened": group_opened,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import checks
-from fixtures import elsewhere, given, looks_drills
+from fixtures import elsewhere, given, looks_drills, looks_watched
 from fixtures.ask import Answer, Recorded
 from fixtures.elsewhere import SOURCES
 from fixtures.facts.context import Runner
@@ -31,12 +31,14 @@ PRIMARY = CONTEXT.primary
 ELSEWHERE: dict[str, dict[str, Answer]] = {
     source: {key: Answer(**raw) for key, raw in json.loads((worlds.HEALTHY / f"{source}.json").read_text()).items()}
     for source in SOURCES
-    if source != looks_drills.SOURCE
+    if source not in (looks_drills.SOURCE, looks_watched.SOURCE)
 }
 # The stories that drills told in the lab, a file each as seen/drills.json held it: nobody records a whole night with them.
 ELSEWHERE[looks_drills.SOURCE] = {
     path.stem: Answer(**json.loads(path.read_text())) for path in sorted(worlds.DRILLS.glob("*.json"))
 }
+
+ELSEWHERE[looks_watched.SOURCE] = {"watched": ELSEWHERE[looks_drills.SOURCE].pop("watched")}
 
 Check = Callable[..., None]
 
