@@ -2,8 +2,8 @@
 
 pytest_plugins = [
     "fixtures.early",  # --only-hosts, and the connections that open meanwhile
-    "fixtures.drilling",  # --drill: acts, where the context allows it
     "fixtures.watchcall",  # --watch RUN: looks at one run until its end
+    "fixtures.drilling",  # --drill: acts, where the context allows it
     "fixtures.gate",  # reads the call, looks, gives the verdict
     "fixtures.checkout",  # --workflows DIR: the files of a checkout instead of a look (after the gate, so that it configures first)
     "fixtures.given",  # facts by argument name
