@@ -15,7 +15,7 @@ from lab.world import Lab
 
 WRONG_CALL = 4
 HOSTS_MOST = 10
-ROOTS = ("status", "break", "heal", "shell", "reset", "delay", "reboot", "down")
+ROOTS = ("control", "status", "break", "heal", "shell", "reset", "delay", "reboot", "down")
 """Verbs that need root once the lab has hosts of its own; `up` decides for itself."""
 
 
@@ -98,6 +98,11 @@ def arguments() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME:PART=VALUE,…",
         help="one host otherwise: disk, work, memory, image",
+    )
+    verb(
+        "control",
+        verbs_host.control,
+        "start a control runner, and put this project's workflows into the repository: a dispatch then runs them",
     )
     verb("status", status, "say what is up and what is broken (exit 1 unless all is well)")
     verb("env", env, 'shell assignments: eval "$(python -m lab env)"')

@@ -35,8 +35,8 @@ def said(run: int, attempt: int) -> tuple[str, ...]:
 
 def masked(run: int, attempt: int, off: frozenset[str] = frozenset()) -> list[str]:
     """The lines of the log, as a runner writes them that lacks the rules named in `off`."""
-    # Imported here: the agent's worker needs nothing of the lab, and the stand-in needs the worker only for this.
-    from lab.agent.worker import Told
+    # Imported here: the stand-in needs the agent only for this.
+    from lab.agent.told import Told
 
     told = Told(None, 0, "", Masker(off), None, [])  # type: ignore[arg-type]
     for line in said(run, attempt):

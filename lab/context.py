@@ -24,8 +24,15 @@ REACHED = (
 """GitHub's addresses that a runner needs, under their own names: the lab's name server leads them to the stand-in."""
 
 
-def context_text(lab: Lab, today: datetime.date | None = None) -> str:
-    """`.lab/context.yml`. Several engines, one shape; comments say where they differ and why."""
+def context_text(lab: Lab, today: datetime.date | None = None, elsewhere: bool = False) -> str:
+    """`.lab/context.yml`. Several engines, one shape; comments say where they differ and why.
+
+    `elsewhere`: the file will stand in another place, where a workflow gives the token by the environment.
+    """
+
+    def at(path: Path) -> str:
+        return quoted(str(path) if elsewhere else beside(lab, path))
+
     until = (today or datetime.datetime.now(datetime.UTC).date()) + datetime.timedelta(days=90)
     runners = "".join(runner_text(lab, index, until) for index in range(len(lab.hosts)))
     app = f"https://production.lab:{lab.app_port}" if lab.named else f"http://{lab.address}:{lab.app_port}"
@@ -40,6 +47,7 @@ def context_text(lab: Lab, today: datetime.date | None = None) -> str:
     reach = ", ".join(REACHED) if lab.named else f"{lab.api_url}/"
     # All hosts share one machine's memory and load; their own are what a fault gives them.
     dry_run = f"  dry_run: {{command: {tree.DRY_RUN}, seconds: 20}}\n" if lab.named else ""
+    token = "env: PREFLIGHT_GITHUB_TOKEN" if elsewhere else f"file: {at(lab.token_file)}"
     limits += "  release_room: 32MiB\n"
     limits += "  memory_free: 64MiB\n  memory_free_percent: 1\n  load_per_cpu: 1000\n"
     return f"""# Written by `python -m lab up` (engine {lab.engine}), removed by `python -m lab down`.
@@ -49,9 +57,9 @@ github:
   api_url: {lab.api_url}
   repository: {REPOSITORY}
   reach: [{reach}]
-  token: {{file: {quoted(beside(lab, lab.token_file))}}}
+  token: {{{token}}}
 ssh:
-  config: {quoted(beside(lab, lab.ssh_config))}
+  config: {at(lab.ssh_config)}
   sudo: {"false" if lab.engine == "loopback" else "true"}
 environment:
   name: production
@@ -86,7 +94,7 @@ runners:
   job: node
   nightly: .github/workflows/nightly.yml
 records:
-  directory: {quoted(beside(lab, papers.directory(lab)))}
+  directory: {at(papers.directory(lab))}
   projects: [INFRA]
   watches: {quoted(beside(lab, papers.directory(lab) / papers.WATCHES))}
 limits:

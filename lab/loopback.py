@@ -80,24 +80,7 @@ class Loopback:
         write(place / "host_key", host_key(lab, host).read_text(), 0o600)
         write(place / "authorized_keys", (lab.state / "ssh" / "id_ed25519.pub").read_text(), 0o600)
         write(place / "sshd_config", sshd_config(lab, place, host))
-        directory = Path(host.directory)
-        binaries = directory / f"bin.{RUNNER_VERSION}"
-        for folder in (binaries, directory / "_diag", directory / "_work", directory / f"externals.{RUNNER_VERSION}"):
-            folder.mkdir(parents=True)
-        (directory / "bin").symlink_to(binaries)
-        (directory / "externals").symlink_to(directory / f"externals.{RUNNER_VERSION}")
-        # Links, not copies: this interpreter may find its library only beside its real place.
-        for program in ("Runner.Listener", "Runner.Worker"):
-            (binaries / program).symlink_to(os.path.realpath(sys.executable))
-        write(binaries / "Runner.Listener.deps.json", tree.dependencies())
-        (binaries / "lab" / "agent").mkdir(parents=True)
-        write(binaries / "lab" / "__init__.py", "")
-        for module in tree.AGENT.glob("*.py"):
-            write(binaries / "lab" / "agent" / module.name, module.read_text())
-        for place in (directory / "run", binaries / "spawnclient"):
-            write(place, (tree.AGENT / "entry.py").read_text())
-        for name, (text, mode) in tree.runner_files(lab, host, agent_id).items():
-            write(directory / name, text, mode)
+        make_agent(lab, host, agent_id)
 
     def alive(self, lab: Lab, host: Host) -> bool:
         return sshd_process(lab, host) is not None
@@ -136,6 +119,28 @@ class Loopback:
         elif not outside.running(lab, name):
             directory = Path(host.directory)
             outside.start(lab, name, [str(directory / "bin" / "Runner.Listener"), "run"], cwd=directory)
+
+
+def make_agent(lab: Lab, host: Host, agent_id: int) -> None:
+    """The directory of a runner that is a plain process of this machine, registered as `agent_id`."""
+    directory = Path(host.directory)
+    binaries = directory / f"bin.{RUNNER_VERSION}"
+    for folder in (binaries, directory / "_diag", directory / "_work", directory / f"externals.{RUNNER_VERSION}"):
+        folder.mkdir(parents=True)
+    (directory / "bin").symlink_to(binaries)
+    (directory / "externals").symlink_to(directory / f"externals.{RUNNER_VERSION}")
+    # Links, not copies: this interpreter may find its library only beside its real place.
+    for program in ("Runner.Listener", "Runner.Worker"):
+        (binaries / program).symlink_to(os.path.realpath(sys.executable))
+    write(binaries / "Runner.Listener.deps.json", tree.dependencies())
+    (binaries / "lab" / "agent").mkdir(parents=True)
+    write(binaries / "lab" / "__init__.py", "")
+    for module in tree.AGENT.glob("*.py"):
+        write(binaries / "lab" / "agent" / module.name, module.read_text())
+    for place in (directory / "run", binaries / "spawnclient"):
+        write(place, (tree.AGENT / "entry.py").read_text())
+    for name, (text, mode) in tree.runner_files(lab, host, agent_id).items():
+        write(directory / name, text, mode)
 
 
 def home(lab: Lab, name: str) -> Path:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,12 +30,17 @@ def environment(lab: Lab) -> dict[str, str]:
     return {**os.environ, MARK: lab.id, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def start(lab: Lab, name: str, argv: Sequence[str], cwd: Path | None = None) -> int:
-    """Start `argv` detached, its output in `.lab/log/NAME.log`. The process id."""
+def start(
+    lab: Lab, name: str, argv: Sequence[str], cwd: Path | None = None, environ: Mapping[str, str] | None = None
+) -> int:
+    """Start `argv` detached, its output in `.lab/log/NAME.log`. The process id.
+
+    `environ` is what it gets instead of this process's environment; the mark must be in it.
+    """
     log = lab.state / "log" / f"{name}.log"
     with log.open("wb") as out:
         child = subprocess.Popen(
-            argv, cwd=cwd or lab.root, env=environment(lab), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            argv, cwd=cwd or lab.root, env=dict(environ or environment(lab)), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             start_new_session=True,
         )  # fmt: skip
     (lab.state / "log" / f"{name}.pid").write_text(f"{child.pid}\n")

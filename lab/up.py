@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import leftovers, outside, papers, rehearsal, target, world
+from lab import control, leftovers, outside, papers, rehearsal, target, world
 from lab.context import context_text
 from lab.engine import Choice, choose, engine_named, install
 from lab.process import LabError, choosing
@@ -164,5 +164,7 @@ def status(_options: argparse.Namespace) -> int:
         running = outside.running(lab, name)
         good = good and running
         say(f"  {name}  {'up' if running else 'DOWN'}")
+    if control.running(lab):
+        say(f"  {control.NAME}  up")
     say(f"broken by: {', '.join(lab.broken) if lab.broken else 'nothing'}")
     return 0 if good and not lab.broken else FAILED

@@ -1,10 +1,11 @@
-"""Verbs that act on one host."""
+"""Verbs that act on one host, or on the control runner."""
 
 import argparse
 import os
 import sys
 import time
 
+from lab import control as control_runner
 from lab import distance, power, world
 from lab.engine import engine_named
 from lab.up import known, say
@@ -15,6 +16,19 @@ def shell(options: argparse.Namespace) -> int:
     argv = engine_named(lab.engine).command(lab, lab.host(options.host), options.command or ["/bin/bash", "-l"])
     sys.stdout.flush()
     os.execvp(argv[0], argv)
+
+
+def control(_options: argparse.Namespace) -> int:
+    """The control runner, and this project's own workflows in the repository."""
+    with world.locked(seconds=120):
+        lab = known()
+        started = time.monotonic()
+        control_runner.start(lab)
+        sha = control_runner.adopt(lab)
+        world.give_back(lab)
+    say(f"{control_runner.NAME} is online ({time.monotonic() - started:.1f} s): {', '.join(control_runner.LABELS)}")
+    say(f"the workflows of this checkout are at the head of main ({sha[:7]}); dispatch one: {lab.api_url}")
+    return 0
 
 
 def reset(options: argparse.Namespace) -> int:

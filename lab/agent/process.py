@@ -25,6 +25,15 @@ def _offer_to_oom_killer() -> None:
         return
 
 
+SHELLS = {
+    "": ("bash", "-e"),
+    "bash": ("bash", "--noprofile", "--norc", "-eo", "pipefail"),
+    "sh": ("sh", "-e"),
+    "python": ("python3",),
+}
+"""What runs a script's file, by the step's `shell` (GitHub: workflow syntax, `jobs.<job_id>.steps[*].shell`)."""
+
+
 def run_script(
     script: str,
     temp: Path,
@@ -33,12 +42,16 @@ def run_script(
     heard: Callable[[str], None],
     stop: Cancelled,
     until: float,
+    shell: str = "",
 ) -> int:
-    """`bash -e` on a file of its own in `_temp`. Its exit code, or a signal's as a shell gives it; cut at `until` (monotonic)."""
+    """A script from a file of its own in `_temp`. Its exit code, or a signal's as a shell gives it.
+
+    Cut when `stop` is set, and at `until` (monotonic).
+    """
     body = temp / f"{uuid.uuid4()}.sh"
     body.write_text(script + "\n", "utf-8")
     child = subprocess.Popen(
-        ["bash", "-e", str(body)],
+        [*SHELLS[shell], str(body)],
         cwd=workspace,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -52,7 +65,6 @@ def run_script(
     while child.poll() is None:
         time.sleep(0.03)
         if stop.is_set() or time.monotonic() > until:
-            stop.set()
             _end(child)
             break
     # A background process may hold the output open; what it says later belongs to no step.

@@ -16,15 +16,16 @@ Trouble = (OSError, http.client.HTTPException, ValueError)
 class Wire:
     """`post` says one thing and hears the answer. Not for two threads at once."""
 
-    def __init__(self, url: str, secret: str) -> None:
+    def __init__(self, url: str, secret: str, seconds: float = ANSWER_SECONDS) -> None:
         parts = urllib.parse.urlsplit(url)
+        self._seconds = seconds
         self._address = (parts.hostname or "", parts.port or 80)
         self._headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """Status and JSON of a call to `/_lab/PATH`."""
-        connection = self._connection or http.client.HTTPConnection(*self._address, timeout=ANSWER_SECONDS)
+        connection = self._connection or http.client.HTTPConnection(*self._address, timeout=self._seconds)
         self._connection = None
         try:
             connection.request("POST", f"/_lab/{path}", json.dumps(body), self._headers)

@@ -13,121 +13,34 @@ import sys
 import threading
 import time
 from base64 import b64encode
-from dataclasses import dataclass, field
-from json import loads
+from collections.abc import Mapping
+from json import dumps, loads
 from pathlib import Path
 from typing import IO, Any
 
 from lab.agent.build import version_of, work_of
 from lab.agent.diaglog import Log
+from lab.agent.expressions import BadExpression, condition, text
+from lab.agent.filecommands import MOST_SUMMARY, BadCommand, Files
 from lab.agent.masker import Masker, lacking
-from lab.agent.process import Cancelled, leftovers, run_script
-from lab.agent.wire import Trouble, Wire
+from lab.agent.process import SHELLS, Cancelled, leftovers, run_script
+from lab.agent.told import Told
+from lab.agent.used import Failed, Uses
+from lab.agent.wire import Wire
 
 SUCCEEDED, FAILED, CANCELED = 100, 102, 103
 CRASHED = 1
 FLUSH_SECONDS = 0.3
+HEAVY_SECONDS = 60.0
+"""For an answer that carries a repository or an artifact."""
+CANCELLED_SECONDS = 300.0
+"""What each step may take that runs because its job was cancelled."""
 SHUTDOWN = "The runner has received a shutdown signal. This can happen when the runner service is stopped, or a manually started runner is canceled."
+OVERDUE = "The job running on runner {runner} has exceeded the maximum execution time of {minutes:g} minutes."
 
 
 def stamp() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
-
-
-def due(condition: str, failed: bool, cancelled: bool) -> bool:
-    """Whether a step runs: the status checks that GitHub has, joined by `||` and `&&`."""
-    truths = {
-        "always()": True,
-        "failure()": failed and not cancelled,
-        "cancelled()": cancelled,
-        "!cancelled()": not cancelled,
-        "success()": not failed and not cancelled,
-    }
-    text = condition.strip().removeprefix("${{").removesuffix("}}").strip() or "success()"
-    return any(all(truths.get(term.strip(), False) for term in part.split("&&")) for part in text.split("||"))
-
-
-def file_commands(text: str) -> dict[str, str]:
-    """What a step wrote to GITHUB_ENV: `KEY=value` lines and `KEY<<END` blocks."""
-    found: dict[str, str] = {}
-    lines = iter(text.splitlines())
-    for line in lines:
-        key, block, end = line.partition("<<")
-        if block and "=" not in key:
-            body = []
-            for inner in lines:
-                if inner == end:
-                    break
-                body.append(inner)
-            found[key] = "\n".join(body)
-        else:
-            key, equals, value = line.partition("=")
-            if equals and key:
-                found[key] = value
-    return found
-
-
-@dataclass
-class Told:
-    """The job's log and steps, on their way to the stand-in. A stand-in that does not answer costs lines, not the job."""
-
-    wire: Wire
-    job: int
-    runner: str
-    masker: Masker
-    log: Log
-    steps: list[dict[str, Any]]
-    lines: list[str] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    stopped: str = ""
-
-    def line(self, text: str) -> None:
-        fraction = f"{time.time() % 1:.7f}"[1:]
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + fraction
-        with self.lock:
-            self.lines.append(f"{at}Z {self.masker.mask(text)}")
-
-    def heard(self, text: str) -> None:
-        """One line of a step's output: a workflow command, or text. Between `::stop-commands::X` and `::X::` all is text,
-        an add-mask with its value too."""
-        stripped = text.lstrip()
-        if self.stopped:
-            if stripped.rstrip() == f"::{self.stopped}::":
-                self.stopped = ""
-            self.line(text)
-            return
-        if stripped.startswith("::stop-commands::"):
-            self.stopped = stripped.removeprefix("::stop-commands::").strip()
-            self.line(text)
-            return
-        old = text.find("##[add-mask]")
-        if stripped.startswith("::add-mask::") or old >= 0:
-            value = stripped.removeprefix("::add-mask::") if old < 0 else text[old + len("##[add-mask]") :]
-            for escaped, plain in (("%0D", "\r"), ("%0A", "\n"), ("%25", "%")):
-                value = value.replace(escaped, plain)
-            if value.strip():
-                self.masker.add_named(value)
-            return
-        for command in ("error", "warning", "notice", "debug"):
-            if stripped.startswith((f"::{command}::", f"::{command} ")):
-                self.line(f"##[{command}]{stripped.partition('::')[2].partition('::')[2]}")
-                return
-        for command in ("group", "endgroup"):
-            if stripped.startswith(f"::{command}::"):
-                self.line(f"##[{command}]{stripped.removeprefix(f'::{command}::')}")
-                return
-        self.line(text)
-
-    def flush(self, steps: bool = False) -> None:
-        with self.lock:
-            lines, self.lines = self.lines, []
-            try:
-                if lines:
-                    self.wire.post(f"jobs/{self.job}/log", {"runner": self.runner, "lines": lines})
-                if steps:
-                    self.wire.post(f"jobs/{self.job}/steps", {"runner": self.runner, "steps": self.steps})
-            except Trouble as error:
-                self.log.trace("JobServerQueue", f"Catch exception during upload: {error}", "ERR")
 
 
 class Worker:
@@ -150,8 +63,16 @@ class Worker:
         steps: list[dict[str, Any]] = [{"name": t, "status": "queued", "conclusion": None} for t in titles]
         wire = Wire(str(order["server"]), str(order["secret"]))
         self.told = Told(wire, int(order["id"]), str(order["runner"]), self.masker, self.log, steps)
+        self.uses = Uses(
+            Wire(str(order["server"]), str(order["secret"]), HEAVY_SECONDS), int(order["id"]), str(order["runner"]),
+            str(order["repository"]), self.workspace, self.told.line,
+        )  # fmt: skip
         self.stop = Cancelled()
+        self.failed = False
         self.more: dict[str, str] = {}
+        self.paths: list[str] = []
+        self.steps: dict[str, Any] = {}
+        """The steps that have ended and have an id, as expressions see them."""
 
     def listen(self, pipe: IO[str]) -> None:
         """What the Listener says while the job runs; in a thread."""
@@ -162,26 +83,26 @@ class Worker:
             self.stop.set()
         self.log.trace("Worker", "The channel to the listener is closed.", "WARN")
 
-    def environment(self, own: dict[str, str]) -> dict[str, str]:
+    def environment(self, own: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
         order = self.order
-        commands = self.temp / "_runner_file_commands"
-        return {
+        found = {
             **{key: value for key, value in os.environ.items() if not key.startswith("PYTHON")},
             "CI": "true",
             "GITHUB_ACTIONS": "true",
             "GITHUB_ACTOR": str(order["actor"]),
-            "GITHUB_ENV": str(commands / "set_env"),
+            "GITHUB_API_URL": str(order["server"]).rstrip("/"),
             "GITHUB_EVENT_NAME": str(order["event"]),
-            "GITHUB_JOB": str(order["job"]),
-            "GITHUB_OUTPUT": str(commands / "set_output"),
-            "GITHUB_PATH": str(commands / "add_path"),
+            "GITHUB_EVENT_PATH": str(self.temp / "_github_workflow" / "event.json"),
+            "GITHUB_JOB": str(self.github.get("job") or order["job"]),
             "GITHUB_REF": str(order["ref"]),
+            "GITHUB_REF_NAME": str(order["ref"]).removeprefix("refs/heads/"),
             "GITHUB_REPOSITORY": str(order["repository"]),
             "GITHUB_RUN_ATTEMPT": str(order["attempt"]),
             "GITHUB_RUN_ID": str(order["run_id"]),
+            "GITHUB_RUN_NUMBER": str(self.github.get("run_number", "1")),
+            "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_SHA": str(order["sha"]),
-            "GITHUB_STEP_SUMMARY": str(commands / "step_summary"),
-            "GITHUB_WORKFLOW": str(order["workflow"]),
+            "GITHUB_WORKFLOW": str(self.github.get("workflow") or order["workflow"]),
             "GITHUB_WORKSPACE": str(self.workspace),
             "RUNNER_ARCH": "X64",
             "RUNNER_NAME": str(order["runner"]),
@@ -193,12 +114,42 @@ class Worker:
             **{str(k): str(v) for k, v in order["env"].items()},
             **self.more,
             **own,
+            **files,
+        }
+        if self.paths:
+            found["PATH"] = ":".join([*self.paths, found.get("PATH", "")])
+        return found
+
+    @property
+    def github(self) -> dict[str, Any]:
+        found = self.order["contexts"].get("github", {})
+        return found if isinstance(found, dict) else {}
+
+    def contexts(self, env: Mapping[str, str]) -> dict[str, Any]:
+        """What a step's expressions may read: what came with the job, and what has happened since. `env` is the step's own."""
+        status = "cancelled" if self.stop.is_set() else "failure" if self.failed else "success"
+        here = {
+            "name": str(self.order["runner"]), "os": "Linux", "arch": "X64", "temp": str(self.temp),
+            "tool_cache": str(self.work / "_tool"), "workspace": str(self.workspace.parent),
+        }  # fmt: skip
+        return {
+            **self.order["contexts"],
+            "github": {**self.github, "workspace": str(self.workspace)},
+            "secrets": self.order["secrets"],
+            "env": {**self.order["env"], **self.more, **env},
+            "steps": self.steps,
+            "runner": here,
+            "job": {"status": status},
+            "job status": status,
         }
 
     def clean(self) -> None:
         """The real one empties `_temp` at the start and at the end of every job."""
         shutil.rmtree(self.temp, ignore_errors=True)
-        (self.temp / "_runner_file_commands").mkdir(parents=True, exist_ok=True)
+        for folder in ("_runner_file_commands", "_github_workflow"):
+            (self.temp / folder).mkdir(parents=True, exist_ok=True)
+        event = self.temp / "_github_workflow" / "event.json"
+        event.write_text(dumps(self.github.get("event", {})), "utf-8")
 
     def mark(self, place: int, status: str, conclusion: str | None = None) -> None:
         step = self.told.steps[place]
@@ -216,25 +167,73 @@ class Worker:
         self.told.line(f"Runner name: '{self.order['runner']}'")
         self.clean()
         self.workspace.mkdir(parents=True, exist_ok=True)
-        failed = not self.hook("started")
-        self.mark(0, "completed", "failure" if failed else "success")
-        until = time.monotonic() + 60 * float(self.order["timeout_minutes"])
+        self.failed = not self.hook("started")
+        self.mark(0, "completed", "failure" if self.failed else "success")
+        minutes = float(self.order["timeout_minutes"])
+        until = time.monotonic() + 60 * minutes
         for place, step in enumerate(self.order["steps"], 1):
-            cancelled = self.stop.is_set()
-            if not due(str(step["condition"]), failed, cancelled):
-                self.mark(place, "completed", "skipped")
-                continue
-            self.mark(place, "in_progress")
-            # A step that runs because the job was cancelled is not cut at once by what cut the others.
-            stop = Cancelled() if cancelled else self.stop
-            code = self.step(step, stop, until)
-            good = code == 0
-            failed = failed or not good
-            cut = stop.is_set() and not good
-            self.mark(place, "completed", "success" if good else "cancelled" if cut else "failure")
-        failed = not self.hook("completed") or failed
+            self.turn(place, step, until)
+            if time.monotonic() > until and not self.stop.is_set():
+                self.told.line(f"##[error]{OVERDUE.format(runner=self.order['runner'], minutes=minutes)}")
+                self.stop.set()
+        self.failed = not self.hook("completed") or self.failed
+        self.hand_on()
         self.finish()
-        return CANCELED if self.stop.is_set() else FAILED if failed else SUCCEEDED
+        return CANCELED if self.stop.is_set() else FAILED if self.failed else SUCCEEDED
+
+    def turn(self, place: int, step: dict[str, Any], until: float) -> None:
+        """One step, or that it is left out."""
+        cancelled = self.stop.is_set()
+        # A step that runs because the job was cancelled is not cut at once by what cut the others.
+        stop = Cancelled() if cancelled else self.stop
+        limit = time.monotonic() + CANCELLED_SECONDS if cancelled else until
+        outputs: dict[str, str] = {}
+        forgiven = False
+        try:
+            own = {str(k): text(str(v), self.contexts({})) for k, v in step["env"].items()}
+            contexts = self.contexts(own)
+            if not condition(str(step["condition"]) or "success()", contexts):
+                self.end_step(place, step, "skipped", "skipped", {})
+                return
+            self.told.steps[place]["name"] = text(str(step["name"]), contexts)
+            self.mark(place, "in_progress")
+            forgiven = text(str(step["forgiven"]), contexts).casefold() == "true"
+            minutes = float(text(str(step["minutes"]), contexts) or 0)
+            own_limit = min(limit, time.monotonic() + 60 * minutes) if minutes else limit
+            good, outputs = self.step(step, own, stop, own_limit)
+            if not good and own_limit < limit and time.monotonic() > own_limit:
+                self.told.line(f"##[error]The action '{step['name']}' has timed out after {minutes:g} minutes.")
+        except (BadExpression, BadCommand, Failed, ValueError) as wrong:
+            self.told.line(f"##[error]{wrong}")
+            good = False
+        cut = not good and (stop.is_set() or time.monotonic() > limit)
+        outcome = "success" if good else "cancelled" if cut else "failure"
+        conclusion = "success" if forgiven and outcome == "failure" else outcome
+        self.failed = self.failed or conclusion == "failure"
+        self.end_step(place, step, outcome, conclusion, outputs)
+
+    def end_step(
+        self, place: int, step: dict[str, Any], outcome: str, conclusion: str, outputs: Mapping[str, str]
+    ) -> None:
+        if step["id"]:
+            self.steps[step["id"]] = {"outcome": outcome, "conclusion": conclusion, "outputs": dict(outputs)}
+        self.mark(place, "completed", conclusion)
+
+    def hand_on(self) -> None:
+        """The job's outputs. Others count on them: the job fails where they cannot be told."""
+        found: dict[str, str] = {}
+        try:
+            for name, source in self.order["outputs"].items():
+                value = text(str(source), self.contexts({}))
+                if self.masker.mask(value) != value:
+                    self.told.line(f"##[warning]Skip output '{name}' since it may contain secret.")
+                else:
+                    found[name] = value
+            if found:
+                self.uses.ask("outputs", {"outputs": found})
+        except (BadExpression, Failed) as wrong:
+            self.told.line(f"##[error]{wrong}")
+            self.failed = True
 
     def hook(self, when: str) -> bool:
         """The administrator's own script around each job (runner-host.md 7.1). False when it fails the job: a file that is
@@ -256,7 +255,7 @@ class Worker:
         # Without a limit of its own, as upstream: a hook that hangs blocks the runner.
         never = time.monotonic() + 10**6
         return (
-            run_script(script, self.temp, self.workspace, self.environment({}), self.told.heard, Cancelled(), never)
+            run_script(script, self.temp, self.workspace, self.environment({}, {}), self.told.heard, Cancelled(), never)
             == 0
         )
 
@@ -275,51 +274,39 @@ class Worker:
         self.temp.mkdir(parents=True, exist_ok=True)
         self.mark(last, "completed", "success")
 
-    def step(self, step: dict[str, Any], stop: Cancelled, until: float) -> int:
-        """Run one step. Its exit code."""
+    def step(
+        self, step: dict[str, Any], own: Mapping[str, str], stop: Cancelled, until: float
+    ) -> tuple[bool, dict[str, str]]:
+        """Run one step: whether it went well, and its outputs. Raises BadExpression, BadCommand and Failed."""
+        contexts = self.contexts(own)
         if step["uses"]:
-            return self.action(str(step["uses"]))
-        script = str(step["run"])
+            self.told.line(f"##[group]Run {step['uses']}")
+            given = {str(k): text(str(v), contexts) for k, v in step["given"].items()}
+            for name, value in given.items():
+                self.told.line(f"  {name}: {value}")
+            self.told.line("##[endgroup]")
+            return True, self.uses.run(str(step["uses"]), given)
+        script, shell = text(str(step["run"]), contexts), str(step["shell"])
         self.told.line(f"##[group]Run {script.splitlines()[0] if script else ''}")
         for line in script.splitlines():
             self.told.line(f"\x1b[36;1m{line}\x1b[0m")
-        self.told.line("shell: /usr/bin/bash -e {0}")
+        self.told.line(f"shell: /usr/bin/{' '.join(SHELLS[shell])} {{0}}")
         self.told.line("##[endgroup]")
-        environment = self.environment({str(k): str(v) for k, v in step["env"].items()})
-        code = run_script(script, self.temp, self.workspace, environment, self.told.heard, stop, until)
+        files = Files(self.temp / "_runner_file_commands")
+        place = self.workspace / text(str(step["directory"]), contexts)
+        environment = self.environment(own, files.environment())
+        code = run_script(script, self.temp, place, environment, self.told.heard, stop, until, shell)
         if code:
             self.told.line(f"##[error]Process completed with exit code {code}.")
-        self.take_file_commands()
-        return code
-
-    def action(self, uses: str) -> int:
-        """Of all actions only the checkout does something here: it lays down the files that came with the job."""
-        self.told.line(f"##[group]Run {uses}")
-        self.told.line("##[endgroup]")
-        if uses.startswith("actions/checkout@"):
-            shutil.rmtree(self.workspace, ignore_errors=True)
-            for name, text in self.order["files"].items():
-                place = self.workspace / name
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(str(text), "utf-8")
-                place.chmod(0o755 if str(text).startswith("#!") else 0o644)
-        else:
-            self.told.line(f"##[notice]The lab has no {uses}: this step does nothing.")
-        return 0
-
-    def take_file_commands(self) -> None:
-        commands = self.temp / "_runner_file_commands"
-        for name in ("set_env", "add_path"):
-            try:
-                text = (commands / name).read_text("utf-8", "replace")
-                (commands / name).unlink()
-            except FileNotFoundError:
-                continue
-            if name == "set_env":
-                self.more.update(file_commands(text))
-            else:
-                before = self.more.get("PATH", os.environ.get("PATH", ""))
-                self.more["PATH"] = ":".join([*reversed(text.split()), before])
+        self.more.update(files.given("GITHUB_ENV"))
+        self.paths[:0] = reversed(files.text("GITHUB_PATH").split("\n")[:-1])
+        if summary := files.text("GITHUB_STEP_SUMMARY"):
+            if len(summary.encode()) > MOST_SUMMARY:
+                raise Failed(
+                    f"$GITHUB_STEP_SUMMARY upload aborted, supports content up to a size of {MOST_SUMMARY // 1024}k"
+                )
+            self.uses.ask("summary", {"text": "\n".join(self.masker.mask(line) for line in summary.split("\n"))})
+        return code == 0, files.given("GITHUB_OUTPUT")
 
 
 def main() -> int:

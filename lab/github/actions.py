@@ -1,53 +1,37 @@
-"""Runs of now: made by a dispatch, taken through their needs, locks and approvals, up to the queue where runners find them.
+"""Runs of now: made by a dispatch or a push, taken through their needs, locks and approvals, up to the queue where runners find them.
 
 What a runner does with a job is `jobs.py`'s; this hears of it through `Jobs.changed`. The files that run are those of the
 commit, read by `workflowfile.py`. GitHub's own machines are none of the lab's: a job for one ends well at once, with the
 outputs that the lab's door gave for its workflow (`outputs`).
+
+Of what is run again after a failure, a called workflow and a matrix are taken as one: GitHub runs only the jobs in them again
+that failed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from lab.github import concurrency
+from lab.agent.expressions import BadExpression, condition, text
+from lab.github import calls, concurrency, given, matrix, orders, triggers
+from lab.github.artifacts import Kept
 from lab.github.concurrency import Block, Cancelled, Member
-from lab.github.expressions import condition, text, whole
-from lab.github.jobs import Jobs, Order, StepOrder, moment, roll_up
+from lab.github.guards import Guards
+from lab.github.jobs import Jobs, moment, roll_up
+from lab.github.openrun import Open
 from lab.github.router import Refused, not_found
 from lab.github.runs import HOSTED
-from lab.github.workflowfile import MOST_INPUTS, BadFile, File, JobText, read
-from lab.github.world import Attempt, Deployment, DeploymentState, Job, Run, World
+from lab.github.tokens import Grant
+from lab.github.workflowfile import BadFile, File, JobText, coerced
+from lab.github.world import Attempt, Call, Deployment, Job, Run, World
 
 MACHINES = re.compile(r"(ubuntu|windows|macos)(-.*)?", re.IGNORECASE)
 RERUN_DAYS = 30
-
-
-@dataclass
-class Open:
-    """A run under way: its file, what it was given, and how far it is."""
-
-    run: Run
-    file: File
-    inputs: Mapping[str, str]
-    plan: dict[str, JobText] = field(default_factory=dict)
-    """By key: a job's id, or `caller/id` below a call."""
-    scopes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By caller: the inputs of what it calls."""
-    called: dict[str, File] = field(default_factory=dict)
-    made: dict[str, Job] = field(default_factory=dict)
-    results: dict[str, str] = field(default_factory=dict)
-    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    cancelled: bool = False
-    waiting_orders: dict[int, str] = field(default_factory=dict)
-    """Jobs that are not in the queue yet, by id: their key."""
-
-    @property
-    def done(self) -> bool:
-        return set(self.results) == set(self.plan)
+INVALID = "The workflow is not valid. {path} (job: {job}): {wrong}"
 
 
 class Actions:
@@ -57,20 +41,24 @@ class Actions:
         self.jobs = jobs
         self.outputs: dict[str, Mapping[str, str]] = {}
         """By the path of a workflow file: what its jobs on GitHub's machines give."""
+        self.secrets: dict[str, str] = {}
+        """The true values of secrets, by name. Of all others nobody here holds one."""
+        self.artifacts = Kept(jobs.next_id)
+        self.issued: dict[str, Grant] = {}
+        """The tokens of jobs that have not ended."""
         self._world = world
         self._open: dict[int, Open] = {}
-        self._records: dict[int, Deployment] = {}
-        """Deployments by the id of their job."""
-        self._held: dict[int, set[str]] = {}
-        """What a waiting job still waits for, by its id: `review`, `timer`."""
-        self._timers: dict[int, tuple[float, Run, Job]] = {}
+        self._guards = Guards(jobs, world)
+        self._tokens: dict[int, str] = {}
+        """By the id of a job."""
         jobs.changed.append(self._changed)
 
     def into(self, world: World) -> None:
-        """Puts the runs of now, and their deployments, into a world that was laid anew."""
+        """Puts the runs of now, and what they made, into a world that was laid anew."""
         known = {run.id for run in world.runs}
         world.runs += [it.run for it in self._open.values() if it.run.id not in known]
-        world.deployments += list(self._records.values())
+        world.deployments += list(self._guards.records.values())
+        self.artifacts.into(world)
 
     # What people ask for
 
@@ -85,22 +73,56 @@ class Actions:
         commit = world.commit(ref)
         if commit is None or workflow.path not in commit.tree:
             raise Refused(422, f"No ref found for: {ref}")
-        file = self._read(workflow.path, commit.tree[workflow.path])
-        if "workflow_dispatch" not in file.triggers:
+        files = self._load(workflow.path, commit.tree)
+        if "workflow_dispatch" not in files[workflow.path].triggers:
             raise Refused(422, "Workflow does not have 'workflow_dispatch' trigger")
-        given = _inputs(file, inputs)
-        now = moment()
+        taken = given.inputs(files[workflow.path], inputs)
         branch = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
-        number = 1 + max((run.number for run in world.runs if run.path == workflow.path), default=0)
-        run = Run(
-            self.jobs.next_id(), workflow.path, number, "workflow_dispatch", branch, commit.sha, file.name, actor, now, []
-        )  # fmt: skip
-        opened = Open(run, file, given)
-        if file.run_name:
-            run.title = text(file.run_name, self._contexts(opened, ""))
+        try:
+            return self._begin(
+                files, workflow.path, "workflow_dispatch", branch, commit.sha, actor, taken, {"inputs": dict(inputs)}
+            )
+        except BadFile as wrong:
+            raise _invalid_file(wrong) from None
+
+    def push(self, branch: str, sha: str, paths: Iterable[str], actor: str) -> list[Run]:
+        """What the push of a commit starts. Raises BadFile for a file that would run and that the lab does not run."""
+        commit = self._world().commits[sha]
+        if triggers.SKIPS.search(commit.message):
+            return []
+        payload = {
+            "ref": f"refs/heads/{branch}",
+            "before": commit.parent,
+            "after": sha,
+            "head_commit": {"id": sha, "message": commit.message},
+        }
+        started: list[tuple[str, Mapping[str, File]]] = []
+        for workflow in self._world().workflows:
+            source = commit.tree.get(workflow.path)
+            if source is None or workflow.state != "active" or not re.search(rb"\bpush\b", source):
+                continue
+            files = calls.load(workflow.path, commit.tree)
+            if triggers.starts(files[workflow.path], branch, paths):
+                started.append((workflow.path, files))
+        return [self._begin(files, path, "push", branch, sha, actor, {}, payload) for path, files in started]
+
+    def _begin(
+        self, files: Mapping[str, File], path: str, event: str, branch: str, sha: str, actor: str,
+        inputs: Mapping[str, Any], payload: Mapping[str, Any],
+    ) -> Run:  # fmt: skip
+        world, file = self._world(), files[path]
+        number = 1 + max((run.number for run in world.runs if run.path == path), default=0)
+        title = world.commits[sha].message.partition("\n")[0] if event == "push" else file.name
+        run = Run(self.jobs.next_id(), path, number, event, branch, sha, title, actor, moment(), [])
+        opened = Open(run, files, inputs, payload)
+        try:
+            run.title = text(file.run_name, opened.contexts(world, "")) or title
+            block = file.lock.evaluated(opened.contexts(world, "")) if file.lock is not None else None
+        except BadExpression as wrong:
+            raise BadFile(f"{path}: {wrong}") from None
         world.runs.append(run)
         self._open[run.id] = opened
-        self._start(opened)
+        self._start(opened, block)
         return run
 
     def rerun(self, run: Run, failed_only: bool = False) -> None:
@@ -114,11 +136,15 @@ class Actions:
             commit = self._world().commits.get(run.sha)
             if commit is None or run.path not in commit.tree:
                 raise Refused(403, "Unable to retry this workflow run because its file is gone")
-            opened = self._open[run.id] = Open(run, self._read(run.path, commit.tree[run.path]), {})
+            opened = self._open[run.id] = Open(run, self._load(run.path, commit.tree), {})
         # What succeeded stays as it was: the job, or the whole call.
-        kept = {k: v for k, v in opened.results.items() if failed_only and v == "success" and "/" not in k}
-        opened.results, opened.made, opened.called, opened.cancelled = dict(kept), {}, {}, False
-        self._start(opened)
+        kept = {k: v for k, v in opened.results.items() if failed_only and v == "success" and not set(k) & set("/#")}
+        outputs = {key: given for key, given in opened.outputs.items() if key in kept}
+        opened = self._open[run.id] = Open(
+            run, opened.files, opened.inputs, opened.payload, results=kept, outputs=outputs
+        )
+        lock = opened.file.lock
+        self._start(opened, None if lock is None else lock.evaluated(opened.contexts(self._world(), "")))
 
     def cancel(self, run: Run, force: bool = False) -> None:
         """Everything of it that has not ended. A job that runs ends when its runner gives it up, or at once by force."""
@@ -130,45 +156,51 @@ class Actions:
             opened.cancelled = True
         self._drop(Cancelled(Member(run), ""))
         for job in run.last.jobs:
+            if opened is not None and job.status == "in_progress" and not force and self._goes_on(opened, job):
+                continue
             if job.status != "completed" and not self.jobs.cancel(world, job.id):
                 self._end(run, job, "cancelled")
             if force and job.status != "completed":
                 self.jobs.force(world, job.id)
         if opened is not None:
+            for key in [key for key in opened.entering if key not in opened.called and key not in opened.results]:
+                self._not_entered(opened, key, "")
             self._advance(opened)
+
+    def _goes_on(self, opened: Open, job: Job) -> bool:
+        """Whether the condition of a running job is true of a cancelled run too: GitHub lets it run on."""
+        key = self._key(opened.run, job)
+        if not key:
+            return False
+        return self._wanted(opened, key, opened.contexts(self._world(), key))
 
     def review(self, run: Run, environments: list[str], state: str, who: str) -> list[Deployment]:
         """An approval, or a rejection, of what waits for these environments. Raises Refused."""
-        names = {name.casefold() for name in environments}
-        found = [job for job in run.last.jobs if job.status == "waiting" and job.environment.casefold() in names]
-        if not found:
-            raise Refused(422, "No pending deployment requests to approve or reject")
-        guard = self._world().environment(found[0].environment)
-        if guard is not None and guard.prevent_self_review and who == run.actor:
-            raise Refused(422, "Cannot approve a deployment that you started")
+        found = self._guards.reviewable(run, environments, who)
         for job in found:
-            if state == "approved":
-                run.approved_by = who
-                self._passed(run, job, "review")
-            else:
+            if state != "approved":
                 self._end(run, job, "failure")
-        return [self._records[job.id] for job in found if job.id in self._records]
+                continue
+            run.approved_by = who
+            if self._guards.passes(job, "review"):
+                self._into_queue(run, job)
+        return [self._guards.records[job.id] for job in found if job.id in self._guards.records]
 
     # How a run goes on
 
-    def _read(self, path: str, source: bytes) -> File:
+    def _load(self, path: str, tree: Mapping[str, bytes]) -> Mapping[str, File]:
         try:
-            return read(path, source)
+            return calls.load(path, tree)
         except BadFile as wrong:
-            raise Refused(422, f"Invalid workflow file: {wrong}") from None
+            raise _invalid_file(wrong) from None
 
-    def _start(self, opened: Open) -> None:
+    def _start(self, opened: Open, block: Block | None) -> None:
         now = moment()
         run = opened.run
         run.attempts.append(Attempt(len(run.attempts) + 1, "queued", None, now, now, []))
         opened.plan = {job.id: job for job in opened.file.jobs}
-        if opened.file.lock is not None:
-            self._ask(Member(run), opened.file.lock.evaluated(self._contexts(opened, "")))
+        if block is not None:
+            self._ask(Member(run), block)
             if run.last.status == "completed":
                 return
             if run.lease == "pending":
@@ -182,19 +214,13 @@ class Actions:
         while again and opened.run.lease != "pending":
             again = False
             for key, job in list(opened.plan.items()):
-                if key in opened.results or key in opened.made or key in opened.called:
-                    continue
-                below = key.rpartition("/")[0]
-                needs = [f"{below}/{need}" if below else need for need in job.needs]
-                if all(need in opened.results for need in needs):
-                    self._make(opened, key, job, needs)
+                if not opened.begun(key) and all(need in opened.results for need in opened.needs(key)):
+                    self._guarded(opened, key, job)
                     again = True
-            for caller, file in opened.called.items():
-                inner = [key for key in opened.plan if key.startswith(f"{caller}/")]
-                if caller not in opened.results and all(key in opened.results for key in inner):
-                    opened.results[caller] = _together(opened.results[key] for key in inner)
-                    contexts = self._contexts(opened, f"{caller}/x")
-                    opened.outputs[caller] = {name: text(source, contexts) for name, source in file.outputs.items()}
+            for key in [*opened.called, *opened.matrices]:
+                inner = opened.inner(key)
+                if key not in opened.results and all(each in opened.results for each in inner):
+                    self._gathered(opened, key, inner)
                     again = True
         if opened.run.attempts and opened.run.last.jobs:
             roll_up(opened.run)
@@ -202,28 +228,68 @@ class Actions:
             self._finish(opened)
         elif opened.run.attempts and opened.run.last.status == "completed":
             opened.run.last.status, opened.run.last.conclusion = "queued", None
+        if any(call.lease == "pending" for call in opened.run.last.calls) and opened.run.last.status == "queued":
+            opened.run.last.status = "pending"
+
+    def _gathered(self, opened: Open, key: str, inner: list[str]) -> None:
+        """All jobs of a call, or of a matrix, have ended."""
+        opened.results[key] = given.together(opened.results[each] for each in inner)
+        if key in opened.called:
+            contexts = opened.contexts(self._world(), f"{key}/x")
+            try:
+                opened.outputs[key] = {
+                    name: text(source, contexts) for name, source in opened.called[key].outputs.items()
+                }
+            except BadExpression:
+                opened.results[key] = "failure"
+            for call in reversed(opened.calls.get(key, [])):
+                self._released(call)
+            return
+        told: dict[str, Any] = {}
+        for each in inner:
+            told |= {name: value for name, value in opened.outputs.get(each, {}).items() if value}
+        opened.outputs[key] = told
 
     def _finish(self, opened: Open) -> None:
         run = opened.run
         if run.last.status != "completed":
-            run.last.status, run.last.conclusion = "completed", _together(opened.results.values())
+            run.last.status, run.last.conclusion = "completed", given.together(opened.results.values())
             run.last.updated = moment()
         self._released(run)
 
-    def _make(self, opened: Open, key: str, job: JobText, needs: list[str]) -> None:
-        contexts = self._contexts(opened, key)
-        results = {opened.results[need] for need in needs}
-        bad = "failure" if "failure" in results else "skipped" if results - {"success"} else "success"
-        status = "cancelled" if opened.cancelled else bad
-        if not condition(job.condition or "success()", {**contexts, "job status": status}):
-            opened.results[key] = "cancelled" if opened.cancelled else "skipped"
+    def _guarded(self, opened: Open, key: str, job: JobText) -> None:
+        """A job that asks for what cannot be worked out fails, and says why."""
+        try:
+            self._make(opened, key, job)
+        except BadExpression as wrong:
+            made = opened.made.get(key) or self._job(opened, key, job, "queued", None)
+            opened.waiting_orders.pop(made.id, None)
+            self._invalid(opened, key, made, wrong)
+
+    def _wanted(self, opened: Open, key: str, contexts: Mapping[str, Any]) -> bool:
+        asked = opened.plan[key].condition or "success()"
+        return condition(asked, {**contexts, "job status": opened.status(key)})
+
+    def _make(self, opened: Open, key: str, job: JobText) -> None:
+        """Raises BadExpression."""
+        contexts = opened.contexts(self._world(), key)
+        leg = "#" in key.rpartition("/")[2]
+        if not leg and not self._wanted(opened, key, contexts):
+            word = "cancelled" if opened.status(key) == "cancelled" else "skipped"
+            opened.results[key] = word
             if not job.uses:
-                self._job(opened, key, job, "completed", "cancelled" if opened.cancelled else "skipped")
+                self._job(opened, key, job, "completed", word)
+            return
+        if job.matrix is not None:
+            rows = opened.matrices[key] = matrix.combinations(job.matrix, contexts)
+            for place, values in enumerate(rows):
+                title = matrix.titled(job.title, values)
+                opened.plan[f"{key}#{place}"] = replace(job, matrix=None, title=title)
             return
         if job.uses:
             self._call(opened, key, job, contexts)
             return
-        labels = _labels(whole(job.runs_on, contexts) if isinstance(job.runs_on, str) else job.runs_on, contexts)
+        labels = given.labels(job.runs_on, contexts)
         if any(MACHINES.fullmatch(label) for label in labels):
             self._elsewhere(opened, key, job, labels)
             return
@@ -241,60 +307,67 @@ class Actions:
         self._admit(opened.run, made)
 
     def _call(self, opened: Open, key: str, job: JobText, contexts: Mapping[str, Any]) -> None:
-        """The jobs of a called file become part of the plan, listed as `caller / job`."""
-        path = job.uses.removeprefix("./").split("@")[0]
-        tree = self._world().commits[opened.run.sha].tree
-        if not job.uses.startswith("./") or path not in tree:
-            opened.results[key] = "failure"
-            return
-        file = self._read(path, tree[path])
+        """What a call is given, and the locks before it: the calling job's, and then the called file's."""
+        world, file = self._world(), opened.files[calls.called(job)]
+        hidden = opened.secrets(key, "", world, self.secrets)
+        passed = {name: text(said, {**contexts, "secrets": hidden}) for name, said in job.given.items()}
+        opened.scopes[key] = {
+            name: coerced(about, passed.get(name, str(about.get("default", "")))) for name, about in file.takes.items()
+        }
+        opened.handed[key] = (
+            hidden
+            if job.secrets == "inherit"
+            else {name: text(said, {**contexts, "secrets": hidden}) for name, said in job.secrets.items()}
+        )
+        opened.entering[key] = [] if job.lock is None else [job.lock.evaluated(contexts)]
+        if file.lock is not None:
+            opened.entering[key].append(file.lock.evaluated({**contexts, "inputs": opened.scopes[key]}))
+        self._enter(opened, key)
+
+    def _enter(self, opened: Open, key: str) -> None:
+        """Takes the locks of a call one by one; behind the last its jobs become part of the plan, as `caller / job`."""
+        job, file = opened.plan[key], opened.files[calls.called(opened.plan[key])]
+        while opened.entering[key]:
+            call = Call(self.jobs.next_id(), self._title(opened, key, job), moment())
+            opened.run.last.calls.append(call)
+            opened.calls.setdefault(key, []).append(call)
+            self._ask(Member(opened.run, call=call), opened.entering[key].pop(0))
+            if key in opened.results or call.lease == "pending":
+                return
         opened.called[key] = file
-        opened.scopes[key] = {name: text(str(given), contexts) for name, given in job.given.items()}
         for inner in file.jobs:
             opened.plan[f"{key}/{inner.id}"] = replace(inner, title=f"{job.title} / {inner.title}")
+
+    def _not_entered(self, opened: Open, key: str, because: str) -> None:
+        """A call that lost its place before its jobs began: it is shown as one job that was cancelled."""
+        opened.results[key] = "cancelled"
+        made = self._job(opened, key, opened.plan[key], "completed", "cancelled")
+        made.annotations += [because] if because else []
+        for call in reversed(opened.calls.get(key, [])):
+            self._released(call)
 
     def _elsewhere(self, opened: Open, key: str, job: JobText, labels: list[str]) -> None:
         """On a machine of GitHub's."""
         made = self._job(opened, key, job, "completed", "success")
         made.labels = labels
         made.runner_id, made.runner_name, made.group_id, made.group_name = HOSTED
-        caller = key.rpartition("/")[0]
-        path = opened.called[caller].path if caller else opened.file.path
-        opened.results[key], opened.outputs[key] = "success", self.outputs.get(path, {})
+        opened.results[key], opened.outputs[key] = "success", self.outputs.get(opened.file_of(key).path, {})
+
+    def _title(self, opened: Open, key: str, job: JobText) -> str:
+        try:
+            return text(job.title, opened.contexts(self._world(), key))
+        except BadExpression:
+            return job.title
 
     def _job(self, opened: Open, key: str, job: JobText, status: Any, conclusion: str | None) -> Job:
         now, run = moment(), opened.run
-        title = text(job.title, self._contexts(opened, key))
         made = Job(
-            self.jobs.next_id(), run.id, run.last.number, title, status, conclusion, now, now,
+            self.jobs.next_id(), run.id, run.last.number, self._title(opened, key, job), status, conclusion, now, now,
             now if status == "completed" else None, [],
         )  # fmt: skip
         run.last.jobs.append(made)
         opened.made[key] = made
         return made
-
-    def _contexts(self, opened: Open, key: str) -> dict[str, Any]:
-        """What expressions of that job may read. Its inputs are the caller's gifts below a call."""
-        run, world = opened.run, self._world()
-        below = key.rpartition("/")[0]
-        start = f"{below}/" if below else ""
-        siblings = {
-            name.removeprefix(start): {"result": result, "outputs": dict(opened.outputs.get(name, {}))}
-            for name, result in opened.results.items()
-            if name.startswith(start) and "/" not in name.removeprefix(start)
-        }
-        return {
-            "github": {
-                "sha": run.sha, "ref": f"refs/heads/{run.branch}", "ref_name": run.branch, "actor": run.actor,
-                "event_name": run.event, "repository": world.full_name, "run_id": run.id, "run_number": run.number,
-                "run_attempt": run.last.number if run.attempts else 1, "workflow": opened.file.name,
-                "repository_owner": world.owner,
-            },
-            "inputs": dict(opened.scopes[below] if below else opened.inputs),
-            "needs": siblings,
-            "jobs": siblings,
-            "vars": {name: it.value for name, it in (world.org_variables | world.variables).items()},
-        }  # fmt: skip
 
     def _ask(self, member: Member, block: Block) -> None:
         for out in concurrency.ask(self._world(), member, block):
@@ -302,13 +375,16 @@ class Actions:
 
     def _drop(self, out: Cancelled) -> None:
         """Whoever lost its place ends as cancelled, and GitHub says why."""
-        run, job = out.member.run, out.member.job
+        run, job, call = out.member.run, out.member.job, out.member.call
         opened = self._open.get(run.id)
         if job is not None:
             if out.because:
                 job.annotations.append(out.because)
             if not self.jobs.cancel(self._world(), job.id):
                 self._end(run, job, "cancelled")
+            return
+        if call is not None:
+            self._drop_call(run, call, out.because)
             return
         if out.because:
             if opened is not None:
@@ -321,81 +397,59 @@ class Actions:
                 opened.results = dict.fromkeys(opened.plan, "cancelled")
         self._released(run)
 
-    def _released(self, thing: Run | Job) -> None:
+    def _drop_call(self, run: Run, call: Call, because: str) -> None:
+        opened = self._open[run.id]
+        key = next(key for key, some in opened.calls.items() if call in some)
+        if key not in opened.called:
+            self._not_entered(opened, key, because)
+            return
+        opened.dropped.add(key)
+        inner = [opened.made[each] for each in opened.plan if each.startswith(f"{key}/") and each in opened.made]
+        for each in inner:
+            self._drop(Cancelled(Member(run, each), because)) if each.status != "completed" else None
+
+    def _released(self, thing: Run | Call | Job) -> None:
         for next_ in concurrency.release(self._world(), thing):
+            opened = self._open.get(next_.run.id)
             if next_.job is not None:
                 self._admit(next_.run, next_.job)
-            elif (opened := self._open.get(next_.run.id)) is not None:
+            elif opened is not None and next_.call is not None:
+                self._enter(opened, next(key for key, some in opened.calls.items() if next_.call in some))
+                self._advance(opened)
+            elif opened is not None:
                 next_.run.last.status = "queued"
                 self._advance(opened)
 
     def _admit(self, run: Run, job: Job) -> None:
         """It has its lock: what its environment asks for comes next."""
-        guard = self._world().environment(job.environment) if job.environment else None
-        held = {"review"} if guard is not None and guard.reviewers else set[str]()
-        if guard is not None and guard.wait_minutes:
-            held.add("timer")
-            self._timers[job.id] = (self.jobs.clock() + 60 * guard.wait_minutes, run, job)
         key = self._key(run, job)
-        records = self._open[run.id].plan[key].records if key else True
-        if job.environment and records:
-            self._record(run, job, "waiting" if held else "queued")
-        if held:
-            self._held[job.id] = held
-            job.status = "waiting"
-            roll_up(run)
-            return
-        self._into_queue(run, job)
-
-    def _passed(self, run: Run, job: Job, rule: str) -> None:
-        """One of the environment's rules is satisfied; the last of them lets the job go on."""
-        held = self._held.get(job.id, set())
-        held.discard(rule)
-        if not held and job.status == "waiting":
+        if self._guards.admits(run, job, self._open[run.id].plan[key].records if key else True):
             self._into_queue(run, job)
+        else:
+            roll_up(run)
 
     def tick(self) -> None:
         """What time alone brings: timers that have run down."""
-        for number, (ends, run, job) in list(self._timers.items()):
-            if self.jobs.clock() >= ends:
-                del self._timers[number]
-                self._passed(run, job, "timer")
+        for run, job in self._guards.due():
+            self._into_queue(run, job)
 
     def _into_queue(self, run: Run, job: Job) -> None:
         opened = self._open[run.id]
         key = opened.waiting_orders.pop(job.id)
-        if job.id in self._records and self._records[job.id].states[-1].state != "queued":
-            self._state(job, "queued")
-        self.jobs.queue(self._world(), run, job, self._order(opened, key, job))
+        try:
+            ordered = orders.order(opened, key, job, self._world(), self.secrets)
+        except ValueError as wrong:
+            self._invalid(opened, key, job, wrong)
+            return
+        self._guards.state(job, "queued")
+        token = self._tokens[job.id] = ordered.secrets["GITHUB_TOKEN"]
+        self.issued[token] = orders.grant(opened, key)
+        self.jobs.queue(self._world(), run, job, ordered)
 
-    def _order(self, opened: Open, key: str, job: Job) -> Order:
-        """What the runner gets. A secret's value is none that opens anything: the lab holds no others."""
-        plan, world = opened.plan[key], self._world()
-        guard = world.environment(job.environment) if job.environment else None
-        names = {*world.org_secrets, *world.secrets, *(guard.secrets if guard else ())}
-        secrets = {name: f"lab-value-of-{name.lower()}" for name in sorted(names)}
-        variables = {name: it.value for name, it in guard.variables.items()} if guard else {}
-        contexts = self._contexts(opened, key)
-        contexts |= {"secrets": secrets, "vars": contexts["vars"] | variables}
-        env = {name: text(str(said), contexts) for name, said in {**opened.file.env, **plan.env}.items()}
-        contexts["env"] = env
-        steps = tuple(_step(step, contexts) for step in plan.steps)
-        files = {path: body.decode("utf-8", "replace") for path, body in world.commits[opened.run.sha].tree.items()}
-        return Order(steps, env, secrets, files, plan.timeout)
-
-    def _record(self, run: Run, job: Job, state: str) -> None:
-        now = moment()
-        record = Deployment(
-            self.jobs.next_id(), run.id, job.id, run.sha, run.branch, job.environment, run.actor, now, []
-        )
-        self._records[job.id] = record
-        self._world().deployments.append(record)
-        self._state(job, state)
-
-    def _state(self, job: Job, state: str) -> None:
-        record = self._records.get(job.id)
-        if record is not None:
-            record.states.append(DeploymentState(self.jobs.next_id(), state, moment()))
+    def _invalid(self, opened: Open, key: str, job: Job, wrong: Exception) -> None:
+        where = INVALID.format(path=opened.file_of(key).path, job=opened.plan[key].id, wrong=wrong)
+        job.annotations.append(where)
+        self._end(opened.run, job, "failure")
 
     def _end(self, run: Run, job: Job, conclusion: str) -> None:
         """A job that no runner has."""
@@ -410,56 +464,34 @@ class Actions:
     def _changed(self, run: Run, job: Job) -> None:
         """Heard of every job, also of those that the lab's door made without a run of ours."""
         if job.status == "in_progress":
-            self._state(job, "in_progress")
+            self._guards.state(job, "in_progress")
         if job.status != "completed":
             return
-        if job.id in self._records and self._records[job.id].states[-1].state not in ("success", "failure"):
-            self._state(job, "success" if job.conclusion == "success" else "failure")
+        self._guards.state(job, "success" if job.conclusion == "success" else "failure")
         key, opened = self._key(run, job), self._open.get(run.id)
         if opened is not None and key:
             opened.waiting_orders.pop(job.id, None)
             opened.results[key] = job.conclusion or "failure"
+            if job.id in self.jobs.live:
+                opened.outputs[key] = dict(self.jobs.live[job.id].outputs)
+            self._fail_fast(opened, key)
+        self.issued.pop(self._tokens.pop(job.id, ""), None)
         if job.lease:
             self._released(job)
         if opened is not None and key:
             self._advance(opened)
 
-
-def _inputs(file: File, given: Mapping[str, Any]) -> dict[str, str]:
-    """Raises Refused for inputs that the file does not take."""
-    if len(given) > MOST_INPUTS:
-        raise Refused(422, f"you may only define up to {MOST_INPUTS} `inputs` for a `workflow_dispatch` event")
-    if strange := sorted(set(given) - set(file.inputs)):
-        raise Refused(422, f"Unexpected inputs provided: {strange}")
-    found = {
-        name: str(given.get(name, about.get("default", "") if isinstance(about, dict) else ""))
-        for name, about in file.inputs.items()
-    }
-    for name, about in file.inputs.items():
-        if isinstance(about, dict) and about.get("required") == "true" and not found[name]:
-            raise Refused(422, f"Required input '{name}' not provided")
-    return found
+    def _fail_fast(self, opened: Open, key: str) -> None:
+        """The other jobs of a matrix are cancelled when one fails, unless it says otherwise."""
+        group = key.rpartition("#")[0] if "#" in key.rpartition("/")[2] else ""
+        block = opened.plan[group].matrix if group in opened.matrices else None
+        if block is None or not block.fail_fast or opened.results[key] != "failure":
+            return
+        for each in opened.inner(group):
+            job = opened.made.get(each)
+            if job is not None and job.status != "completed" and not self.jobs.cancel(self._world(), job.id):
+                self._end(opened.run, job, "cancelled")
 
 
-def _together(results: Any) -> str:
-    """The conclusion of a run, or of a called workflow, from its jobs'."""
-    found = set(results)
-    return next((word for word in ("failure", "cancelled", "success") if word in found), "skipped")
-
-
-def _labels(asked: Any, contexts: Mapping[str, Any]) -> list[str]:
-    if isinstance(asked, dict):
-        asked = asked.get("labels") or []
-    rows = asked if isinstance(asked, list) else [asked]
-    return [text(str(row), contexts) for row in rows if row]
-
-
-def _step(step: Mapping[str, Any], contexts: Mapping[str, Any]) -> StepOrder:
-    run, uses = text(str(step.get("run") or ""), contexts), str(step.get("uses") or "")
-    env = {str(name): text(str(said), contexts) for name, said in (step.get("env") or {}).items()}
-    name = text(
-        str(step.get("name") or f"Run {(run or uses).strip().splitlines()[0] if run or uses else ''}"), contexts
-    )
-    asked = str(step.get("if") or "success()").strip()
-    asked = asked[3:-2].strip() if asked.startswith("${{") and asked.endswith("}}") else asked
-    return StepOrder(name, run, uses, asked, env, str(step.get("shell") or "bash"))
+def _invalid_file(wrong: BadFile) -> Refused:
+    return Refused(422, f"Invalid workflow file: {wrong}")

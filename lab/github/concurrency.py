@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from lab.github.world import Job, Run, World
+from lab.github.world import Call, Job, Run, World
 
 MOST_WAITING = 100
 TURNS = itertools.count(1)
@@ -37,14 +37,19 @@ class Block:
 
 @dataclass
 class Member:
-    """One that has or wants a group: a run, or one of its jobs."""
+    """One that has or wants a group: a run, one of its calls, or one of its jobs."""
 
     run: Run
     job: Job | None = None
+    call: Call | None = None
 
     @property
-    def thing(self) -> Run | Job:
-        return self.job if self.job is not None else self.run
+    def thing(self) -> Run | Call | Job:
+        return self.job or self.call or self.run
+
+    @property
+    def name(self) -> str:
+        return self.job.name if self.job else self.call.name if self.call else self.run.path
 
     @property
     def held(self) -> bool:
@@ -63,6 +68,9 @@ def everybody(world: World) -> Iterator[Member]:
     for run in world.runs:
         if run.lease:
             yield Member(run)
+        for call in run.calls():
+            if call.lease:
+                yield Member(run, call=call)
         for job in run.jobs():
             if job.lease:
                 yield Member(run, job)
@@ -84,8 +92,7 @@ def ask(world: World, member: Member, block: Block) -> list[Cancelled]:
     thing.lock = block.group
     mine = next((it for it in there if it.run is member.run and it.thing is not thing and _above(it, member)), None)
     if mine is not None:
-        name = member.job.name if member.job is not None else member.run.path
-        return [Cancelled(member, DEADLOCK.format(group=block.group, name=name))]
+        return [Cancelled(member, DEADLOCK.format(group=block.group, name=member.name))]
     waiting = [it for it in there if not it.held]
     out: list[Member] = []
     if block.queue == "max" and len(waiting) >= MOST_WAITING:
@@ -103,12 +110,15 @@ def ask(world: World, member: Member, block: Block) -> list[Cancelled]:
 
 def _above(holder: Member, member: Member) -> bool:
     """Whether a lease is of the run, or of the call, that the member itself is a part of."""
-    if holder.job is None:
-        return member.job is not None
-    return member.job is not None and member.job.name.startswith(f"{holder.job.name} / ")
+    if holder.job is not None or (member.job is None and member.call is None):
+        return False
+    if holder.call is None:
+        return True
+    # A call has two locks at most, the calling job's and the called file's, under one name.
+    return (member.call is not None and member.name == holder.name) or member.name.startswith(f"{holder.name} / ")
 
 
-def release(world: World, thing: Run | Job) -> list[Member]:
+def release(world: World, thing: Run | Call | Job) -> list[Member]:
     """It gives its lease back, or its place in the queue; those who hold the group now, and did not before."""
     held, group = thing.lease == "held", thing.lock
     thing.lease = ""

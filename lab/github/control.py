@@ -67,6 +67,14 @@ def _ordered(hub: Hub, method: str, parts: list[str], body: Mapping[str, Any]) -
             # What jobs on GitHub's own machines give, by the path of their workflow file.
             hub.actions.outputs = {str(path): _texts(found) for path, found in body.items() if isinstance(found, dict)}
             return 200, dict(hub.actions.outputs)
+        case "PUT", ["secrets"]:
+            # The values that jobs get; of secrets that are named nowhere, names of the repository's too.
+            hub.actions.secrets |= _texts(body)
+            hub.lay()
+            return 200, {"names": sorted(hub.actions.secrets)}
+        case "POST", ["push"]:
+            sha, runs = hub.push(body)
+            return 201, {"sha": sha, "runs": runs}
         case "PUT", ["kind"]:
             hub.kind = kinds.parse(body)
             hub.lay()

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from lab.github import concurrency, shapes, shapes_runs
 from lab.github.concurrency import Member
 from lab.github.router import Ask, Refused, Route, not_found
-from lab.github.world import Job, Run, iso
+from lab.github.world import Call, Job, Run, iso
 
 Json = dict[str, Any]
 
@@ -19,7 +19,7 @@ def _url(ask: Ask, name: str) -> str:
 
 
 def _shown(ask: Ask, member: Member) -> Json:
-    """A lease of a whole run has no job in it."""
+    """A lease of a whole run, or of a called workflow, has no job in it."""
     run, job = member.run, member.job
     found: Json = {
         "run_id": run.id,
@@ -57,7 +57,7 @@ def groups(ask: Ask) -> Json:
 
 
 def group(ask: Ask) -> Json:
-    """`ahead_of_run` means leases of whole runs, `ahead_of_job` those of jobs."""
+    """`ahead_of_run` means leases of whole runs and of called workflows, `ahead_of_job` those of jobs."""
     members = concurrency.members(ask.world, ask.names["group"])
     if not members:
         raise not_found()
@@ -83,7 +83,7 @@ def groups_of_run(ask: Ask) -> Json:
     if found is None:
         raise not_found()
     run: Run = found
-    things: list[Run | Job] = [run, *run.jobs()]
+    things: list[Run | Call | Job] = [run, *run.calls(), *run.jobs()]
     names = {thing.lock.casefold(): thing.lock for thing in things if thing.lock}
 
     def render(name: str) -> Json:

@@ -13,7 +13,17 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.github import mutate, mutate_files, mutate_history, mutate_logs, mutate_operate, software, tokens, transport
+from lab.github import (
+    mutate,
+    mutate_files,
+    mutate_history,
+    mutate_logs,
+    mutate_operate,
+    pushes,
+    software,
+    tokens,
+    transport,
+)
 from lab.github.actions import Actions
 from lab.github.apps import App
 from lab.github.endpoints_repo import ROUTES
@@ -23,7 +33,7 @@ from lab.github.kinds import Kind
 from lab.github.router import Router
 from lab.github.tokens import Grant
 from lab.github.transport import TransportFault
-from lab.github.world import ONLINE_SECONDS, Runner, World, iso
+from lab.github.world import ONLINE_SECONDS, Commit, Runner, World, iso
 
 HOURLY = 5000
 MUTATIONS = {
@@ -50,6 +60,8 @@ class Hub:
         self.laid = datetime.now(UTC)
         self.strangers: dict[str, Runner] = {}
         self.removed: set[str] = set()
+        self.pushed: list[tuple[str, Commit]] = []
+        """Commits that came by a push, oldest first, each with its branch."""
         self.world_faults: list[str] = []
         self.transport_faults: dict[str, TransportFault] = {}
         self._flips: dict[tuple[str, str], int] = {}
@@ -69,6 +81,10 @@ class Hub:
         self.world.software = software.published()
         self.world.runners = [runner for runner in self.world.runners if runner.name not in self.removed]
         self.world.runners += [Runner(**asdict(runner)) for runner in self.strangers.values()]
+        for branch, commit in self.pushed:
+            pushes.land(self.world, branch, commit)
+        for name in self.actions.secrets:
+            pushes.name_secret(self.world, name)
         for name in self.world_faults:
             MUTATIONS[name](self.world)
         self.kind.shape(self.world)
@@ -179,6 +195,22 @@ class Hub:
         self.strangers[name] = runner
         self.lay()
         return runner
+
+    def push(self, wish: Mapping[str, Any]) -> tuple[str, list[int]]:
+        """A commit more, and the runs that it starts: its sha, and their ids. Raises ValueError with a sentence."""
+        faults, self.world_faults = self.world_faults, []
+        self.lay()
+        self.world_faults = faults
+        branch, commit = pushes.commit(self.world, wish)
+        self.pushed.append((branch, commit))
+        try:
+            self.lay()
+            started = self.actions.push(branch, commit.sha, list(pushes.texts(wish.get("files"))), commit.author)
+        except (AssertionError, LookupError, ValueError) as wrong:
+            self.pushed.pop()
+            self.lay()
+            raise ValueError(f"that push is not taken: {wrong}") from None
+        return commit.sha, [run.id for run in started]
 
     def unregister(self, name: str) -> bool:
         if self.world.runner(name) is None:

@@ -42,25 +42,39 @@ class Limits:
 
 @dataclass(frozen=True)
 class StepOrder:
-    """One step as the runner gets it: ready to run, no expression left in it, save the status check in `condition`."""
+    """One step as the runner gets it, as it is written: its expressions are the runner's to work out, each when its turn comes."""
 
     name: str
     run: str = ""
     uses: str = ""
     condition: str = "success()"
     env: Mapping[str, str] = field(default_factory=dict)
-    shell: str = "bash"
+    shell: str = ""
+    id: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """`with`."""
+    directory: str = ""
+    forgiven: str = "false"
+    """`continue-on-error`."""
+    minutes: str = ""
+    """`timeout-minutes`; "" for none of its own."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a job asks of a runner. `files` is what a checkout lays down, by path; `secrets` are masked in the log."""
+    """What a job asks of a runner. `secrets` are masked in the log.
+
+    `files` is what a checkout lays down, by path, instead of the commit's; `contexts` are what expressions may read, and
+    `outputs` the job's own, as they are written.
+    """
 
     steps: tuple[StepOrder, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     timeout_minutes: float = 360.0
+    contexts: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -76,6 +90,9 @@ class Live:
     lease_until: float = 0.0
     cancelled: bool = False
     log: list[str] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
+    summaries: list[str] = field(default_factory=list)
+    """What its steps wrote to GITHUB_STEP_SUMMARY, one text a step."""
 
     @property
     def state(self) -> str:
@@ -303,6 +320,8 @@ class Jobs:
             "annotations": live.job.annotations,
             "steps": [{"name": s.name, "status": s.status, "conclusion": s.conclusion} for s in live.job.steps],
             "log": live.log,
+            "outputs": live.outputs,
+            "summaries": live.summaries,
         }
 
 

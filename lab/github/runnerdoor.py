@@ -7,6 +7,11 @@
     POST jobs/ID/renew         {runner}              200 {valid_till, renew, cancelled} · 404 lost
     POST jobs/ID/log           {runner, lines}       200
     POST jobs/ID/steps         {runner, steps}       200
+    POST jobs/ID/source        {runner, ref}         200 {sha, files} of a commit, each file in base64 · 404
+    POST jobs/ID/upload        {runner, name, zip}   201 {id, digest, size}, the archive in base64 · 409 name taken
+    POST jobs/ID/download      {runner, name}        200 {artifacts: [{name, zip}]}, all of the run without a name · 404
+    POST jobs/ID/summary       {runner, text}        200
+    POST jobs/ID/outputs       {runner, outputs}     200
     POST jobs/ID/complete      {runner, result}      200 · 404 lost
 
 `clock` is the runner's own time, in epoch seconds: GitHub takes no login from a clock that is five minutes off, and
@@ -15,13 +20,15 @@ says `invalid_client`, which the runner reads as a deleted registration (runner-
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from lab.github.jobs import moment, steps_of
+from lab.github.artifacts import Conflict
+from lab.github.jobs import Live, moment, steps_of
 from lab.github.world import iso
 
 if TYPE_CHECKING:
@@ -31,6 +38,9 @@ Reply = tuple[int, Any]
 CLOCK_SECONDS = 300
 VERSION_FLOOR = (2, 329, 0)
 MOST_LINES = 200_000
+JOB_VERBS = (
+    "acquire", "renew", "log", "steps", "complete", "source", "upload", "download", "summary", "outputs",
+)  # fmt: skip
 
 
 def spoken(method: str, parts: list[str]) -> bool:
@@ -38,7 +48,7 @@ def spoken(method: str, parts: list[str]) -> bool:
     if method != "POST" or len(parts) != 3:
         return False
     return (parts[0] == "runners" and parts[2] in ("session", "poll", "leave")) or (
-        parts[0] == "jobs" and parts[2] in ("acquire", "renew", "log", "steps", "complete")
+        parts[0] == "jobs" and parts[2] in JOB_VERBS
     )
 
 
@@ -111,7 +121,7 @@ def _job(hub: Hub, job_id: int, verb: str, name: str, body: Mapping[str, Any]) -
             "request": taken.request,
             "renew": hub.jobs.limits.renew,
             **about,
-            **asdict(taken.order),
+            **{name: found for name, found in asdict(taken.order).items() if name != "files"},
         }
     if verb == "complete":
         done = hub.jobs.complete(hub.world, job_id, name, str(body.get("result")))
@@ -119,13 +129,58 @@ def _job(hub: Hub, job_id: int, verb: str, name: str, body: Mapping[str, Any]) -
     live = hub.jobs.renew(job_id, name) if verb == "renew" else hub.jobs.live.get(job_id)
     if live is None or live.holder != name or live.state != "held":
         return 404, {"message": "that job is not this runner's any more"}
-    if verb == "log":
-        lines = body.get("lines")
-        live.log += [str(line) for line in lines] if isinstance(lines, list) else []
-        del live.log[MOST_LINES:]
-    elif verb == "steps":
-        live.job.steps = steps_of(body.get("steps"))
-    else:
-        till = moment() + timedelta(seconds=hub.jobs.limits.lease)
-        return 200, {"valid_till": iso(till), "renew": hub.jobs.limits.renew, "cancelled": live.cancelled}
+    match verb:
+        case "log":
+            lines = body.get("lines")
+            live.log += [str(line) for line in lines] if isinstance(lines, list) else []
+            del live.log[MOST_LINES:]
+        case "steps":
+            live.job.steps = steps_of(body.get("steps"))
+        case "summary":
+            live.summaries.append(str(body.get("text") or ""))
+        case "outputs":
+            told = body.get("outputs")
+            live.outputs = {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else {}
+        case "source":
+            return _source(hub, live, str(body.get("ref") or ""))
+        case "upload":
+            return _upload(hub, live, body)
+        case "download":
+            return _download(hub, live, str(body.get("name") or ""))
+        case _:
+            till = moment() + timedelta(seconds=hub.jobs.limits.lease)
+            return 200, {"valid_till": iso(till), "renew": hub.jobs.limits.renew, "cancelled": live.cancelled}
     return 200, {}
+
+
+def _source(hub: Hub, live: Live, ref: str) -> Reply:
+    """What a checkout lays down. A job of the lab's own door brings its files along."""
+    if live.order.files and not ref:
+        files = {path: text.encode() for path, text in live.order.files.items()}
+        return 200, {"sha": live.run.sha, "files": _encoded(files)}
+    commit = hub.world.commit(ref or live.run.sha)
+    if commit is None:
+        return 404, {"message": f"No commit found for the ref {ref or live.run.sha}"}
+    return 200, {"sha": commit.sha, "files": _encoded(commit.tree)}
+
+
+def _encoded(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {path: base64.b64encode(body).decode() for path, body in files.items()}
+
+
+def _upload(hub: Hub, live: Live, body: Mapping[str, Any]) -> Reply:
+    """Raises ValueError."""
+    archive = base64.b64decode(str(body.get("zip") or ""), validate=True)
+    days, overwrite = int(body.get("days") or 0), bool(body.get("overwrite"))
+    try:
+        made = hub.actions.artifacts.upload(hub.world, live.run, str(body.get("name")), archive, days, overwrite)
+    except Conflict as taken:
+        return 409, {"message": str(taken)}
+    return 201, {"id": made.id, "digest": made.digest, "size": made.size}
+
+
+def _download(hub: Hub, live: Live, name: str) -> Reply:
+    found = [(known, body) for known, body in hub.actions.artifacts.all(live.run) if name in ("", known)]
+    if name and not found:
+        return 404, {"message": f"Artifact not found for name: {name}"}
+    return 200, {"artifacts": [{"name": known, "zip": base64.b64encode(body).decode()} for known, body in found]}

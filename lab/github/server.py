@@ -182,7 +182,8 @@ class Handler(BaseHTTPRequestHandler):
     def _admit(self) -> Grant:
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if scheme.casefold() in ("bearer", "token"):
-            known = {self.server.keys.token: self.server.hub.main_grant(), **self.server.hub.tokens}
+            hub = self.server.hub
+            known = {self.server.keys.token: hub.main_grant(), **hub.tokens, **hub.actions.issued}
             for word, grant in known.items():
                 if hmac.compare_digest(token.strip().encode(), word.encode()):
                     return grant

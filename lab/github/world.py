@@ -115,6 +115,19 @@ class Job:
 
 
 @dataclass
+class Call:
+    """A called workflow, or the job that calls it, as far as it has or wants a lock: no API lists one otherwise."""
+
+    id: int
+    name: str
+    """Of the calling job."""
+    created: datetime
+    lock: str = ""
+    lease: Lease = ""
+    turn: int = 0
+
+
+@dataclass
 class Attempt:
     number: int
     status: Status
@@ -122,6 +135,7 @@ class Attempt:
     started: datetime
     updated: datetime
     jobs: list[Job]
+    calls: list[Call] = field(default_factory=list)
 
 
 @dataclass
@@ -149,6 +163,10 @@ class Run:
     def jobs(self) -> list[Job]:
         """The jobs of every attempt, oldest first."""
         return [job for attempt in self.attempts for job in attempt.jobs]
+
+    def calls(self) -> list[Call]:
+        """Those that have or had a lock, of every attempt."""
+        return [call for attempt in self.attempts for call in attempt.calls]
 
 
 @dataclass

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.agent.expressions import BadExpression, condition, text, value, whole
 from lab.github import concurrency
 from lab.github.concurrency import Block, Member
-from lab.github.expressions import BadExpression, condition, text, value, whole
 from lab.github.hub import Hub
 from lab.github.router import Refused
 from lab.github.workflowfile import BadFile, read
@@ -110,7 +110,11 @@ CONTEXTS = {
         ("format('{0}-{1}', github.sha, 'it''s')", "abc-it's"),
         ("contains(fromJSON('[\"a\"]'), 'A')", True),
         ("startsWith(github.ref_name, 'ma')", True),
-        ("nothing.at.all", ""),
+        ("github.nothing.at.all", ""),
+        ("inputs.none == null", True),
+        ("'1' == 1", True),
+        ("github.event.number >= 7", True),
+        ("join(fromJSON('[1, 2]'), '-')", "1-2"),
         ("success()", True),
         ("failure() || cancelled()", False),
         ("always()", True),
@@ -126,7 +130,7 @@ def test_texts_and_conditions() -> None:
     assert condition("github.ref_name == 'main'", CONTEXTS)
     assert not condition("github.ref_name == 'main'", {**CONTEXTS, "job status": "failure"})
     assert condition("${{ failure() }}", {**CONTEXTS, "job status": "failure"})
-    for wrong in ("a b", "'open", "f(1)", "(1", "a ==", "&& a"):
+    for wrong in ("a b", "nothing.at.all", "github.*", "fromJSON('')", "'open", "f(1)", "(1", "a ==", "&& a"):
         with pytest.raises(BadExpression):
             value(wrong, CONTEXTS)
 
@@ -195,8 +199,9 @@ jobs:
     order = hub.jobs.live[deploy.id].order
     assert order.env["WHAT"] == "1.2 lab-value-of-codecov_token"
     assert order.secrets["CODECOV_TOKEN"] in order.env["WHAT"]
-    assert (order.steps[0].run, order.steps[0].condition) == (f"echo {run.sha}", "failure()")
-    assert "README.md" in order.files
+    assert (order.steps[0].run, order.steps[0].condition) == ("echo ${{ github.sha }}", "failure()")
+    assert text(order.steps[0].run, order.contexts) == f"echo {run.sha}", "the runner works it out"
+    assert set(order.contexts["needs"]) == {"preflight", "build"}
 
 
 @pytest.mark.parametrize(

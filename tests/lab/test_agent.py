@@ -19,10 +19,12 @@ import pytest
 
 from lab import tree
 from lab.agent import process, service
+from lab.agent.expressions import condition
+from lab.agent.filecommands import BadCommand, pairs
 from lab.agent.listener import load_env
 from lab.agent.masker import ENCODERS, Masker
 from lab.agent.process import Cancelled, run_script
-from lab.agent.worker import Told, due, file_commands
+from lab.agent.told import Told
 from lab.loopback import Loopback
 from lab.world import Host, Lab
 from tests.lab.standin import RUNNER_KEY, Standin, started
@@ -100,7 +102,7 @@ class TestMasker:
 
 
 @pytest.mark.parametrize(
-    ("condition", "runs"),
+    ("asked", "runs"),
     [
         ("success()", (True, False, False)),
         ("", (True, False, False)),
@@ -113,13 +115,17 @@ class TestMasker:
         ("github.actor == 'x'", (False, False, False)),
     ],
 )
-def test_which_steps_run(condition: str, runs: tuple[bool, bool, bool]) -> None:
+def test_which_steps_run(asked: str, runs: tuple[bool, bool, bool]) -> None:
     """In a job that goes well, that failed, that was cancelled."""
-    assert (due(condition, False, False), due(condition, True, False), due(condition, False, True)) == runs
+    said = tuple(condition(asked or "success()", {"job status": s}) for s in ("success", "failure", "cancelled"))
+    assert said == runs
 
 
-def test_what_a_step_writes_to_its_environment() -> None:
-    assert file_commands("A=1\nB<<END\none\ntwo=2\nEND\nC=x=y\n\nD\n") == {"A": "1", "B": "one\ntwo=2", "C": "x=y"}
+def test_what_a_step_writes_to_its_files() -> None:
+    assert pairs("A=1\nB<<END\none\ntwo=2\nEND\nC=x=y\n\n") == {"A": "1", "B": "one\ntwo=2", "C": "x=y"}
+    for wrong, says in (("D\n", "Invalid format 'D'"), ("B<<END\none\n", "Matching delimiter not found 'END'")):
+        with pytest.raises(BadCommand, match=says):
+            pairs(wrong)
 
 
 def test_env_as_the_listener_reads_it() -> None:

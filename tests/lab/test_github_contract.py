@@ -189,6 +189,7 @@ ACTS: dict[str, Callable[[Any, Standin], Any]] = {
 def dispatched(github: Standin) -> int:
     """A deploy that waits for its approval, ordered by another than who approves it, with nothing else in its way."""
     github.order("DELETE", "fault")
+    github.order("PUT", "outputs", {".github/workflows/preflight.yml": {"runs-on": ["self-hosted", "prod-runner-01"]}})
     github.order("POST", "tokens", {"token": "who-orders-deploys", "permissions": WRITES, "login": "acme-developer"})
     body = {"ref": "main", "return_run_details": True}
     writer = {"Authorization": "Bearer who-orders-deploys"}

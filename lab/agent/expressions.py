@@ -1,18 +1,26 @@
-"""GitHub's expressions, as far as the lab's workflow files use them: `${{ … }}` in a text, and the condition of a job.
+"""GitHub's expressions, as far as workflow files here use them: `${{ … }}` in a text, and the condition of a job or a step.
 
-Contexts are nested mappings. What is not there is an empty text, as it is to GitHub.
+The stand-in works out what a job is (whether it runs, where, under which lock), the runner what its steps are: so GitHub
+shares it too. Contexts are nested mappings. What is not there is an empty text; a context that GitHub does not have, and a
+function or sign that is not known here, is an error.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-TOKEN = re.compile(r"\s*(?:('(?:[^']|'')*')|(-?\d+(?:\.\d+)?)|([A-Za-z_][\w-]*)|(\|\||&&|==|!=|[!().,\[\]*]))")
+TOKEN = re.compile(r"\s*(?:('(?:[^']|'')*')|(-?\d+(?:\.\d+)?)|([A-Za-z_][\w-]*)|(\|\||&&|==|!=|<=|>=|[<>!().,\[\]*]))")
 INSERTED = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+STATUS = re.compile(r"\b(success|failure|cancelled|always)\s*\(")
 Contexts = Mapping[str, Any]
+NAMES = frozenset(
+    {"github", "inputs", "needs", "jobs", "vars", "secrets", "env", "steps", "job", "runner", "matrix", "strategy"}
+)
+"""The contexts that GitHub has. One that is not given in a place is empty there."""
 
 
 class BadExpression(ValueError):
@@ -34,9 +42,45 @@ def condition(source: str, contexts: Contexts) -> bool:
     """An `if:`, with or without its braces. One that asks for no status means `success() && …`."""
     found = INSERTED.fullmatch(source.strip())
     inner = found[1] if found else source
-    if not re.search(r"\b(success|failure|cancelled|always)\s*\(", inner):
+    if not STATUS.search(inner):
         inner = f"success() && ({inner})"
-    return bool(value(inner, contexts))
+    return truthy(value(inner, contexts))
+
+
+def truthy(found: Any) -> bool:
+    """Every list and mapping is true, also an empty one."""
+    return isinstance(found, (list, Mapping)) or bool(found)
+
+
+def number(found: Any) -> float:
+    """As GitHub makes a number of what is compared with one; what is none is NaN, which is equal to nothing."""
+    if found is None or isinstance(found, bool | int | float):
+        return float(found or 0)
+    if not isinstance(found, str):
+        return math.nan
+    try:
+        return float(found.strip() or 0)
+    except ValueError:
+        return math.nan
+
+
+def same(found: Any, other: Any) -> bool:
+    """Texts are compared without their case, unlike kinds as numbers, lists and mappings by being the same one."""
+    if isinstance(found, str) and isinstance(other, str):
+        return found.casefold() == other.casefold()
+    if isinstance(found, (list, Mapping)) or isinstance(other, (list, Mapping)):
+        return found is other
+    return number(found) == number(other)
+
+
+def compared(found: Any, sign: str, other: Any) -> bool:
+    if isinstance(found, str) and isinstance(other, str):
+        pair: tuple[Any, Any] = (found.casefold(), other.casefold())
+    else:
+        pair = (number(found), number(other))
+    return bool(
+        {"<": pair[0] < pair[1], ">": pair[0] > pair[1], "<=": pair[0] <= pair[1], ">=": pair[0] >= pair[1]}[sign]
+    )
 
 
 def said(found: Any) -> str:
@@ -44,7 +88,11 @@ def said(found: Any) -> str:
         return ""
     if isinstance(found, bool):
         return "true" if found else "false"
-    return found if isinstance(found, str) else json.dumps(found) if isinstance(found, (dict, list)) else str(found)
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
+    if isinstance(found, str):
+        return found
+    return "Object" if isinstance(found, Mapping) else "Array" if isinstance(found, list) else str(found)
 
 
 def value(source: str, contexts: Contexts) -> Any:
@@ -87,30 +135,31 @@ class _Reader:
         found = self._both()
         while self._next("||"):
             other = self._both()
-            found = found or other
+            found = found if truthy(found) else other
         return found
 
     def _both(self) -> Any:
         found = self._equal()
         while self._next("&&"):
             other = self._equal()
-            found = found and other
+            found = other if truthy(found) else found
         return found
 
     def _equal(self) -> Any:
-        found = self._not()
+        found = self._order()
         while sign := self._next("==", "!="):
-            other = self._not()
-            same = (
-                found.casefold() == other.casefold()
-                if isinstance(found, str) and isinstance(other, str)
-                else found == other
-            )
-            found = same if sign == "==" else not same
+            other = self._order()
+            found = same(found, other) if sign == "==" else not same(found, other)
+        return found
+
+    def _order(self) -> Any:
+        found = self._not()
+        while sign := self._next("<", ">", "<=", ">="):
+            found = compared(found, sign, self._not())
         return found
 
     def _not(self) -> Any:
-        return not self._not() if self._next("!") else self._one()
+        return not truthy(self._not()) if self._next("!") else self._one()
 
     def _one(self) -> Any:
         if self._next("("):
@@ -131,6 +180,8 @@ class _Reader:
             return {"true": True, "false": False, "null": None}[name]
         if self._next("("):
             return self._call(name)
+        if name not in NAMES:
+            raise BadExpression(f"Unrecognized named-value: {token[3]!r}")
         return self._below(self._contexts.get(name, ""))
 
     def _call(self, name: str) -> Any:
@@ -144,7 +195,10 @@ class _Reader:
             }[name]  # fmt: skip
         if name not in FUNCTIONS:
             raise BadExpression(f"the lab knows no {name}()")
-        return self._below(FUNCTIONS[name](*given))
+        try:
+            return self._below(FUNCTIONS[name](*given))
+        except (ValueError, IndexError, TypeError) as wrong:
+            raise BadExpression(f"{name}(): {wrong}") from None
 
     def _below(self, found: Any) -> Any:
         while sign := self._next(".", "["):
@@ -152,7 +206,9 @@ class _Reader:
                 key = self.either()
                 self._must("]")
             else:
-                key = self._tokens.pop(0)[3]
+                key = self._tokens.pop(0)[3] if self._tokens else None
+                if key is None:
+                    raise BadExpression("the lab knows no filter such as .*")
             if isinstance(found, list) and isinstance(key, int):
                 found = found[key] if key < len(found) else ""
             else:
@@ -163,8 +219,9 @@ class _Reader:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "fromjson": lambda source: json.loads(source) if source else "",
-    "tojson": json.dumps,
+    "fromjson": lambda source: json.loads(said(source)),
+    "tojson": lambda found: json.dumps(found, indent=2),
+    "join": lambda rows, between=",": said(between).join(said(row) for row in rows) if isinstance(rows, list) else said(rows),
     "contains": lambda hay, needle: str(needle).casefold() in (
         [str(item).casefold() for item in hay] if isinstance(hay, list) else str(hay).casefold()
     ),
