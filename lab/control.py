@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab import leftovers, loopback, outside
 from lab.context import context_text
-from lab.world import REPOSITORY, Host, Lab, write
+from lab.world import MARK, REPOSITORY, Host, Lab, write
 
 NAME = "control-runner-01"
 LABELS = ("self-hosted", "Linux", "X64", "preflight-control")

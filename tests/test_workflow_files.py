@@ -22,7 +22,7 @@ WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROO
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 # What it prints is the test itself, and takes no value from anybody; the lab's runners run it as it stands.
 INLINE = frozenset({"secret-canary/canary"})
-PROGRAMS = ("python -m pytest", "python -m fixtures.fresh", "python -m reports.issue", "python -m reports.textfile")
+PROGRAMS = ("python -m pytest", "python3 -m fixtures.fresh", "python -m reports.issue", "python -m reports.textfile")
 
 
 def test_the_strictest_auditor_finds_nothing_that_has_no_reason() -> None:

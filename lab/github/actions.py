@@ -163,8 +163,6 @@ class Actions:
             if force and job.status != "completed":
                 self.jobs.force(world, job.id)
         if opened is not None:
-            for key in [key for key in opened.entering if key not in opened.called and key not in opened.results]:
-                self._not_entered(opened, key, "")
             self._advance(opened)
 
     def _goes_on(self, opened: Open, job: Job) -> bool:
@@ -391,7 +389,11 @@ class Actions:
                 opened.cancelled = True
             for each in run.last.jobs:
                 self._drop(Cancelled(Member(run, each), out.because)) if each.status != "completed" else None
-        if run.last.status == "pending" or not run.last.jobs:
+        if opened is not None:
+            for key in [key for key in opened.entering if key not in opened.called and key not in opened.results]:
+                self._not_entered(opened, key, out.because)
+                self._advance(opened)
+        if not run.last.jobs:
             run.last.status, run.last.conclusion, run.last.updated = "completed", "cancelled", moment()
             if opened is not None:
                 opened.results = dict.fromkeys(opened.plan, "cancelled")
@@ -402,6 +404,7 @@ class Actions:
         key = next(key for key, some in opened.calls.items() if call in some)
         if key not in opened.called:
             self._not_entered(opened, key, because)
+            self._advance(opened)
             return
         opened.dropped.add(key)
         inner = [opened.made[each] for each in opened.plan if each.startswith(f"{key}/") and each in opened.made]

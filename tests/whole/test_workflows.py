@@ -1,111 +1,129 @@
-"""The project's own workflow files, run: push → preflight → deploy → verify, and what happens when each of it goes wrong."""
+"""The project's own workflow files, run by the lab's GitHub: push → preflight → deploy → verify, and each of it going wrong."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from lab import world
-from tests.whole.conftest import ROOT, Checkout
-from tests.whole.drive import SECRETS, Drive, give_make
+from lab import control, world
+from tests.whole.actions import Actions
+from tests.whole.conftest import ROOT, copied
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.xdist_group("lab")]
-RELEASE = (ROOT / "lab/repository/scripts/release.sh").read_text()
-GOOD, BAD, LATER = "a" * 40, "b" * 40, "c" * 40
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.xdist_group("workflows")]
+GATE, DEPLOY, ROLLBACK = "preflight / Gate", "Deploy", "Roll back"
 PRIMARY, STANDBY = "prod-runner-01", "prod-runner-02"
-# It is deployed, and turns out not to serve.
-BROKEN = RELEASE.replace("    verify)\n", "    verify)\n        false\n")
+SCRIPT, WORKFLOW = "scripts/release.sh", ".github/workflows/deploy-production.yml"
+RELEASE = (ROOT / "lab/repository" / SCRIPT).read_text()
+# It is deployed, and does not serve.
+BROKEN = RELEASE.replace("verify) test", "verify) false && test")
 
 
 @pytest.fixture(scope="module")
-def drive(lab: Checkout) -> Iterator[Drive]:
-    here = world.load(lab.root)
-    assert here is not None
-    if here.engine != "nspawn":
-        pytest.skip(f"needs hosts of their own; this lab is {here.engine}")
-    if not Path("/usr/bin/make").exists():
-        pytest.skip("needs make: apt-get install make")
-    give_make(here)
-    text = (lab.root / ".lab/context.yml").read_text()
-    text = re.sub(r"token: .*", "token: {env: PREFLIGHT_GITHUB_TOKEN}", text)
-    text = text.replace("config: ssh_config", "config: ../.lab/ssh_config").replace(
-        "directory: records", "directory: ../.lab/records"
-    )
-    production = lab.root / "contexts/production.yml"
-    production.write_text(text)
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Actions]:
+    """A lab of its own: what is pushed and deployed here would be others' history."""
+    checkout = copied(tmp_path_factory.mktemp("workflows") / "checkout")
+    checkout.lab("up")
     try:
-        yield Drive(lab, here, RELEASE)
+        here = world.load(checkout.root)
+        assert here is not None
+        if here.engine != "nspawn":
+            pytest.skip(f"needs hosts of their own; this lab is {here.engine}")
+        checkout.lab("control")
+        yield Actions(checkout, here)
     finally:
-        production.unlink()
+        checkout.lab("down")
 
 
-@pytest.fixture(autouse=True)
-def healed(drive: Drive) -> Iterator[None]:
-    drive.release = RELEASE
-    yield
-    drive.checkout.lab("heal")
+@pytest.fixture
+def actions(lab: Actions) -> Iterator[Actions]:
+    yield lab
+    lab.checkout.lab("heal")
 
 
-def test_a_push_reaches_production_on_the_primary(drive: Drive) -> None:
-    ended = drive.workflow("deploy-production", GOOD)
-    assert ended["preflight"].outputs["verdict"] == "deploy" and ended["preflight"].outputs["runner"] == PRIMARY
-    deploy = ended["deploy"]
+def release(actions: Actions, script: str = RELEASE) -> str:
+    """Another version on main. Its sha."""
+    release.number += 1  # type: ignore[attr-defined]
+    files = {"VERSION": f"2.{release.number}\n", SCRIPT: script}  # type: ignore[attr-defined]
+    return actions.push("A version [skip ci]", files)[0]
+
+
+release.number = 0  # type: ignore[attr-defined]
+
+
+def deployed(actions: Actions, script: str = RELEASE) -> str:
+    """A release that serves on the primary now."""
+    sha = release(actions, script)
+    ended = actions.run("deploy-production")
+    assert ended[DEPLOY].result == "success", ended[GATE].log + ended[DEPLOY].log
+    assert actions.current(PRIMARY) == sha
+    return sha
+
+
+def test_a_push_reaches_production_on_the_primary(actions: Actions) -> None:
+    """Nothing of the file is changed but what its own first lines say: the events that may deploy."""
+    source = (ROOT / WORKFLOW).read_text().replace("on:\n", "on:\n  push:\n    branches: [main]\n", 1)
+    sha, runs = actions.push("The deploy follows a push", {WORKFLOW: source, "VERSION": "2.0\n"})
+    told = {actions.ask("GET", f"runs/{run}")["path"]: run for run in runs}
+    assert set(told) == {WORKFLOW, ".github/workflows/ci.yml"}
+    actions.ask("POST", f"runs/{told['.github/workflows/ci.yml']}/cancel")
+    ended = actions.ended(told[WORKFLOW])
+    assert ended[GATE].runner == control.NAME
+    assert ended[GATE].outputs["verdict"] == "deploy" and ended[GATE].outputs["runner"] == PRIMARY
+    deploy = ended[DEPLOY]
     assert (deploy.result, deploy.runner) == ("success", PRIMARY), deploy.log
     assert "√ the verdict is fresh, and for this runner" in deploy.log
     assert deploy.steps["Verify"] == "success" and deploy.steps["Undo"] == "skipped"
-    assert drive.current(PRIMARY) == GOOD
-    assert SECRETS["DEPLOY_KEY"] not in deploy.log
+    assert actions.current(PRIMARY) == sha
+    assert "lab-value-of-deploy_key" not in deploy.log
+    names = {it["name"] for it in actions.ask("GET", f"runs/{told[WORKFLOW]}/artifacts")["artifacts"]}
+    assert names == {"verdict-1", "preflight-1"}
 
 
-def test_with_the_primary_dead_it_lands_on_the_standby(drive: Drive) -> None:
-    drive.checkout.lab("break", "service-stopped")
-    ended = drive.workflow("deploy-production", LATER)
-    assert "failover: prod-runner-01 fails" in ended["preflight"].log
-    assert (ended["deploy"].result, ended["deploy"].runner) == ("success", STANDBY), ended["deploy"].log
-    assert drive.current(STANDBY) == LATER and drive.current(PRIMARY) != LATER
+def test_with_the_primary_dead_it_lands_on_the_standby(actions: Actions) -> None:
+    sha = release(actions)
+    actions.checkout.lab("break", "service-stopped")
+    ended = actions.run("deploy-production")
+    assert "failover: prod-runner-01 fails" in ended[GATE].log
+    assert (ended[DEPLOY].result, ended[DEPLOY].runner) == ("success", STANDBY), ended[DEPLOY].log
+    assert actions.current(STANDBY) == sha and actions.current(PRIMARY) != sha
 
 
-def test_a_stranger_stops_it_before_anything_changes(drive: Drive) -> None:
-    before = [drive.current(name) for name in (PRIMARY, STANDBY)]
-    drive.checkout.lab("break", "stranger-registered")
-    ended = drive.workflow("deploy-production", BAD)
-    assert ended["preflight"].result == "failure" and ended["deploy"].result == "skipped"
-    assert "× do not deploy: failover/strangers-excluded" in ended["preflight"].log
-    assert [drive.current(name) for name in (PRIMARY, STANDBY)] == before
+def test_a_stranger_stops_it_before_anything_changes(actions: Actions) -> None:
+    release(actions)
+    before = [actions.current(name) for name in (PRIMARY, STANDBY)]
+    actions.checkout.lab("break", "stranger-registered")
+    ended = actions.run("deploy-production")
+    assert ended[GATE].result == "failure" and ended[DEPLOY].result == "skipped"
+    assert "× do not deploy: failover/strangers-excluded" in ended[GATE].log
+    assert [actions.current(name) for name in (PRIMARY, STANDBY)] == before
 
 
-def test_a_bad_release_is_taken_back(drive: Drive) -> None:
-    drive.workflow("deploy-production", GOOD)
-    assert drive.current(PRIMARY) == GOOD
-    drive.release = BROKEN
-    deploy = drive.workflow("deploy-production", BAD)["deploy"]
+def test_a_bad_release_is_taken_back(actions: Actions) -> None:
+    good = deployed(actions)
+    release(actions, BROKEN)
+    deploy = actions.run("deploy-production")[DEPLOY]
     assert deploy.result == "failure" and deploy.steps["Deploy"] == "success"
     assert deploy.steps["Verify"] == "failure" and deploy.steps["Undo"] == "success", deploy.log
-    assert drive.current(PRIMARY) == GOOD
+    assert actions.current(PRIMARY) == good
 
 
-def test_the_way_back_is_one_command(drive: Drive) -> None:
-    drive.workflow("deploy-production", GOOD)
-    drive.workflow("deploy-production", LATER)
-    assert drive.current(PRIMARY) == LATER
-    ended = drive.workflow("rollback", LATER, version=GOOD)
-    assert (ended["rollback"].result, ended["rollback"].runner) == ("success", PRIMARY), ended["rollback"].log
-    assert drive.current(PRIMARY) == GOOD
+def test_the_way_back_is_one_command(actions: Actions) -> None:
+    good = deployed(actions)
+    deployed(actions)
+    ended = actions.run("rollback", version=good)
+    assert (ended[ROLLBACK].result, ended[ROLLBACK].runner) == ("success", PRIMARY), ended[ROLLBACK].log
+    assert actions.current(PRIMARY) == good
 
 
-def test_a_job_that_is_run_again_does_not_take_an_old_verdict(drive: Drive) -> None:
-    """ "Re-run failed jobs" keeps the preflight's outputs and its artifact, and is another attempt."""
-    first = drive.workflow("deploy-production", GOOD)
-    before = drive.current(PRIMARY)
-    drive.attempt = 2
-    try:
-        contexts = drive.contexts(BAD, {}, {"preflight": first["preflight"]})
-        contexts["github"]["run_attempt"] = 1  # the artifact of the first attempt, as GitHub would serve it
-        again = drive.runner(drive.read("deploy-production")["jobs"]["deploy"], contexts, ["self-hosted", PRIMARY])
-    finally:
-        drive.attempt = 1
-    assert again.result == "failure" and "it is of run attempt '1'" in again.log
-    assert again.steps["Deploy"] == "skipped" and drive.current(PRIMARY) == before
+def test_a_job_that_is_run_again_does_not_take_an_old_verdict(actions: Actions) -> None:
+    """ "Re-run failed jobs" keeps the preflight's outputs, and is another attempt: its verdict is not there."""
+    good = deployed(actions)
+    release(actions, BROKEN)
+    run = actions.dispatch("deploy-production")
+    assert actions.ended(run)[DEPLOY].steps["Verify"] == "failure"
+    actions.ask("POST", f"runs/{run}/rerun-failed-jobs")
+    again = actions.ended(run)
+    assert GATE not in again and again[DEPLOY].result == "failure"
+    assert "Artifact not found for name: verdict-2" in again[DEPLOY].log
+    assert again[DEPLOY].steps["Deploy"] == "skipped" and actions.current(PRIMARY) == good
