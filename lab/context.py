@@ -47,6 +47,8 @@ def context_text(lab: Lab, today: datetime.date | None = None, elsewhere: bool =
     reach = ", ".join(REACHED) if lab.named else f"{lab.api_url}/"
     # All hosts share one machine's memory and load; their own are what a fault gives them.
     dry_run = f"  dry_run: {{command: {tree.DRY_RUN}, seconds: 20}}\n" if lab.named else ""
+    # The project's own deploy leaves releases on the target, and no artifacts.
+    artifact = "" if elsewhere else '  artifact: "widgets-{sha}"\n'
     token = "env: PREFLIGHT_GITHUB_TOKEN" if elsewhere else f"file: {at(lab.token_file)}"
     limits += "  release_room: 32MiB\n"
     limits += "  memory_free: 64MiB\n  memory_free_percent: 1\n  load_per_cpu: 1000\n"
@@ -75,8 +77,7 @@ deploy:
 rollback:
   workflow: .github/workflows/rollback.yml
   input: version
-  artifact: "widgets-{{sha}}"
-  window: 14d
+{artifact}  window: 14d
   releases:
     host: {target.NAME}
     directory: {quoted(str(target.releases(lab)))}

@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from lab import leftovers, loopback, outside
+from lab import leftovers, loopback, outside, target
 from lab.context import context_text
 from lab.world import MARK, REPOSITORY, Host, Lab, write
 
@@ -56,7 +56,11 @@ def files(lab: Lab) -> dict[str, str]:
 
 def adopt(lab: Lab, changed: dict[str, str] | None = None) -> str:
     """Push the project's files, with those `changed`, to the default branch. The commit's sha."""
-    lab.request("PUT", "/_lab/secrets", {"PREFLIGHT_GITHUB_TOKEN": lab.token_file.read_text().strip()})
+    secrets = {
+        "PREFLIGHT_GITHUB_TOKEN": lab.token_file.read_text().strip(),
+        "DEPLOY_KEY": target.deploy_key(lab).read_text(),
+    }
+    lab.request("PUT", "/_lab/secrets", secrets)
     wish = {"message": MESSAGE, "files": {**files(lab), **(changed or {})}}
     return str(lab.request("POST", "/_lab/push", wish)["sha"])
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from lab import control
-from lab.engine import engine_named
+from lab import target
 from lab.world import REPOSITORY, Lab
 from tests.whole.conftest import Checkout
 
 SECONDS = 120
-PLACE = "/srv/widgets"
-"""Where the releases are, on the host that deploys them."""
 MAY = {"actions": "write", "deployments": "write"}
 ORDERS, APPROVES = "a-release-managers-token", "an-approvers-token"
-# What a deploy leaves lies on the host that ran it, as a directory: no artifact, and not on the lab's target.
-ELSEWHERE = re.compile(r"  releases:\n(    .*\n)+|  artifact:.*\n")
 
 
 @dataclass
@@ -44,10 +40,6 @@ class Actions:
         self.checkout, self.lab = checkout, lab
         for token, login in ((ORDERS, "acme-release-manager"), (APPROVES, "acme-release-lead")):
             lab.request("POST", "/_lab/tokens", {"token": token, "permissions": MAY, "login": login})
-        context = ELSEWHERE.sub("", control.files(lab)["contexts/production.yml"])
-        self.push("Releases lie on the runners [skip ci]", {"contexts/production.yml": context})
-        for host in lab.hosts:
-            self.shell(host.name, f"install -d -o runner -g runner {PLACE}")
 
     def ask(self, method: str, path: str, body: object = None, token: str = ORDERS) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -95,10 +87,13 @@ class Actions:
             ended.steps = {step["name"]: step["conclusion"] for step in told["steps"]}
         return ended
 
-    def shell(self, host: str, script: str) -> str:
-        argv = engine_named(self.lab.engine).command(self.lab, self.lab.host(host), ["/bin/sh", "-c", script])
-        return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False).stdout.strip()
+    def live(self) -> str:
+        """The release that production runs, by its link; "" for none."""
+        return Path(os.readlink(target.current(self.lab))).name
 
-    def current(self, host: str) -> str:
-        """The release that serves on that host; "" for none."""
-        return self.shell(host, f"readlink {PLACE}/current").rpartition("/")[2]
+    def served(self) -> str:
+        """The version that production answers with."""
+        done = subprocess.run(
+            ["sh", "-c", target.asking(self.lab)], capture_output=True, text=True, timeout=20, check=True
+        )
+        return done.stdout.strip()
