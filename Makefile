@@ -75,8 +75,9 @@ prove: .venv/nightly ## every check seen red by its faults and green under all o
 recordings: .venv/nightly ## the shipped recordings made anew, from the lab
 	@$(BIN)/python -m lab.record
 
-bench: .venv/run ## how long the host part of the gate takes, beside one ssh and plain testinfra (minutes)
+bench: .venv/nightly ## how long the gate takes beside one ssh and plain testinfra, and scanning logs beside grep (minutes)
 	@$(BIN)/python -m lab.bench $(ARGS)
+	@$(BIN)/python -m tests.benchlogs
 
 dist: ## a release archive and its checksum, from a clean commit: the same commit gives the same bytes
 	@test -z "$$(git status --porcelain)" || { echo "make dist takes a clean commit; git status has changes" >&2; exit 4; }
