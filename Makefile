@@ -87,7 +87,8 @@ dist: ## a release archive and its checksum, from a clean commit: the same commi
 test: .venv/dev ## the suite's own tests, in seven minutes on two cores
 	@$(PYTEST) tests -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
-test-all: .venv/dev lint ## all of the suite's own tests, and the proof
+test-all: .venv/dev lint ## all of the suite's own tests, and the proof (hours); installs what they look through
+	@$(BIN)/python -m lab.need all
 	@if command -v npm >/dev/null; then $(MAKE) parser; fi
 	@$(PYTEST) tests -n 2 --dist loadgroup $(ARGS)
 	@$(BIN)/python -m lab.prove -j 2
