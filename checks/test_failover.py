@@ -15,6 +15,7 @@ from fixtures.facts.registrations import Choice, Registrations
 from fixtures.facts.seen import NotApplicable
 from fixtures.facts.settings import RunnerGroups
 from fixtures.facts.standby import Standby, approval_fault, none_declared
+from fixtures.facts.takeover import Takeover
 from fixtures.facts.workflows import ProductionJob, Workflows, strange_takers
 
 
@@ -195,3 +196,16 @@ def test_independent(world: Context, machines: tuple[Machine, ...]) -> None:
     if len(machines) < 2:
         raise NotApplicable("fewer than two runners are approved")
     assert not shared(machines), "; ".join(shared(machines))
+
+
+@verifies(
+    FAILOVER,
+    "takeover",
+    severity="blocks",
+    when="drill",
+    remedy="gh run view {takeover.canary.run} --repo {world.github.repository}",
+)
+def test_takeover(world: Context, approved: tuple[Runner, ...], takeover: Takeover) -> None:
+    """With the primary gone, a canary deploy starts on an approved standby within the limit, its lock kept; then the primary returns and takes the next one."""
+    faults = takeover.faults(approved)
+    assert not faults, f"{'; '.join(faults)} ({takeover!r})"

@@ -11,6 +11,7 @@ from fixtures.facts.finding import settled, told
 from fixtures.facts.history import History, LocksTaken, Swallowed, overlaps
 from fixtures.facts.record import InFlight
 from fixtures.facts.target import HostLock
+from fixtures.facts.turns import Turns
 from fixtures.facts.workflows import ProductionJob, Workflows
 
 
@@ -199,3 +200,16 @@ def test_host_lock(world: Context, host_lock: HostLock | None, now: datetime) ->
         assert not others, f"deploy.only_repository is declared, and admits.repositories lets {others} in"
         return
     assert not host_lock.held, host_lock.told(now)
+
+
+@verifies(
+    SERIALIZATION,
+    "waits-its-turn",
+    severity="blocks",
+    when="drill",
+    remedy="gh api repos/{world.github.repository}/actions/concurrency_groups/{turns.lock}",
+)
+def test_waits_its_turn(world: Context, turns: Turns) -> None:
+    """Of canary deploys that ask for the lock at once one runs, the other waits and then runs; those that come later follow the declared queue."""
+    faults = turns.faults()
+    assert not faults, f"{'; '.join(faults)} ({turns!r})"

@@ -89,7 +89,7 @@ runners:
 {runners}targets:
   - {{name: app, url: "{app}/health", status: 200}}
   - {{name: database, tcp: "{lab.address}:{lab.database_port}"}}
-{hosts_text(lab)}monitoring:
+{hosts_text(lab)}{drills_text(lab)}monitoring:
   prometheus: {monitor.address(lab)}/prometheus
   alertmanager: {monitor.address(lab)}/alertmanager
   job: node
@@ -125,6 +125,19 @@ failover:
   credentials:
     - {{name: the client certificate, path: {CERTIFICATE}}}
     - {{name: the registry's token, path: {JWT}}}
+"""
+
+
+def drills_text(lab: Lab) -> str:
+    """Drills may act at any time. Limits are short: a runner that is gone shows at once here."""
+    return f"""drills:
+  allowed: true
+  windows: [{{days: mon-sun, opens: "00:00", closes: "24:00"}}]
+  runners: [{", ".join(host.name for host in lab.hosts)}]
+  token: {{file: {quoted(beside(lab, lab.drill_token_file))}}}
+  takeover: 60s
+  switch: 120s
+  lease: 30m
 """
 
 

@@ -4,6 +4,7 @@ from lab import (
     faults_context,
     faults_credentials,
     faults_drift,
+    faults_drills,
     faults_egress,
     faults_github,
     faults_history,
@@ -41,6 +42,7 @@ def collected() -> dict[str, Fault]:
         *faults_operate.FAULTS,
         *faults_credentials.FAULTS,
         *faults_target.FAULTS,
+        *faults_drills.FAULTS,
     ):
         if fault.name in found:
             raise LabError(f"two faults are called {fault.name}")

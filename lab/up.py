@@ -15,6 +15,8 @@ from lab.shape import PARTS, shapes
 from lab.world import Lab, Shape
 
 FAILED = 1
+DRILLS_MAY = {"metadata": "read", "actions": "write", "actions_variables": "write"}
+"""What the token of drills is granted, and no more."""
 
 
 def say(text: str) -> None:
@@ -119,6 +121,8 @@ def bring_up(lab: Lab, wanted: Mapping[str, Shape], started: float) -> None:
     outside.start_all(lab)
     target.make(lab)
     rehearsal.make(lab)
+    drills = {"token": lab.drill_token_file.read_text().strip(), "permissions": DRILLS_MAY}
+    lab.request("POST", "/_lab/tokens", drills)
     agents = {name: int(record["id"]) for name, record in lab.runners().items()}
     step("stand-in and production")
     with ThreadPoolExecutor(len(lab.hosts)) as pool:

@@ -146,6 +146,11 @@ class Lab:
         return self.state / "token"
 
     @property
+    def drill_token_file(self) -> Path:
+        """Of the drills' own token: it may order runs, and write the repository's variables."""
+        return self.state / "drill-token"
+
+    @property
     def ssh_config(self) -> Path:
         return self.state / "ssh_config"
 
@@ -309,6 +314,7 @@ def make_secrets(lab: Lab) -> None:
     for folder in (lab.state / "ssh", lab.state / "log", lab.github_state):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write(lab.token_file, f"ghp_lab{secrets.token_hex(16)}\n", 0o600)
+    write(lab.drill_token_file, f"ghp_lab{secrets.token_hex(16)}\n", 0o600)
     write(lab.github_state / "lab.key", secrets.token_hex(16) + "\n", 0o600)
     write(lab.github_state / "runner.key", secrets.token_hex(16) + "\n", 0o600)
     make_key(lab.state / "ssh" / "id_ed25519", "runner-preflight-lab")

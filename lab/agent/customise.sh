@@ -13,6 +13,7 @@ rm -f /etc/ssh/ssh_host_*
 : > /etc/machine-id
 
 install -m 0440 /tmp/agent/sudoers /etc/sudoers.d/preflight-audit
+install -m 0440 /tmp/agent/sudoers-drills /etc/sudoers.d/preflight-drills
 install -D -m 0755 /tmp/agent/hook-started.sh /opt/hooks/started.sh
 install -D -m 0755 /tmp/agent/rollback.sh /opt/deploy/rollback
 install -d /etc/widgets

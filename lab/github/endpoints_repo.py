@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.github import endpoints_acts, endpoints_locks, endpoints_runs, joblogs, rulesets, shapes, shapes_git
+from lab.github import (
+    endpoints_acts,
+    endpoints_locks,
+    endpoints_runs,
+    endpoints_variables,
+    joblogs,
+    rulesets,
+    shapes,
+    shapes_git,
+)
 from lab.github.gitobjects import blob_sha, folders, tree_sha
 from lab.github.router import Ask, Refused, Route, not_found
 from lab.github.world import Branch, Commit, Environment, Group, Named, Runner, iso
@@ -343,4 +352,5 @@ ROUTES = (
     *endpoints_runs.ROUTES,
     *endpoints_locks.ROUTES,
     *endpoints_acts.ROUTES,
+    *endpoints_variables.ROUTES,
 )

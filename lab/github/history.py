@@ -30,6 +30,7 @@ from lab.github.world import (
 
 REPOSITORY = Path(__file__).resolve().parent.parent / "repository"
 CANARY = ".github/workflows/secret-canary.yml"
+REHEARSALS = (".github/workflows/rehearsal.yml", ".github/workflows/rehearsal-lock.yml")
 DEPLOYS = 30
 WINDOW = timedelta(days=28)
 FAILED_DEPLOY = 16
@@ -52,7 +53,7 @@ def repository_files(root: Path = REPOSITORY) -> dict[str, bytes]:
         if path.is_file() and "__pycache__" not in path.parts
     }
     # The project's own, as a team would copy it.
-    return found | {CANARY: (REPOSITORY.parent.parent / CANARY).read_bytes()}
+    return found | {path: (REPOSITORY.parent.parent / path).read_bytes() for path in (CANARY, *REHEARSALS)}
 
 
 def build(owner: str, repo: str, now: datetime, files: Mapping[str, bytes]) -> World:

@@ -15,6 +15,7 @@ from typing import Any
 
 from lab.github import (
     mutate,
+    mutate_drills,
     mutate_files,
     mutate_history,
     mutate_logs,
@@ -33,7 +34,7 @@ from lab.github.kinds import Kind
 from lab.github.router import Router
 from lab.github.tokens import Grant
 from lab.github.transport import TransportFault
-from lab.github.world import ONLINE_SECONDS, Commit, Runner, World, iso
+from lab.github.world import ONLINE_SECONDS, Commit, Named, Runner, World, iso
 
 HOURLY = 5000
 MUTATIONS = {
@@ -42,6 +43,7 @@ MUTATIONS = {
     **mutate_files.MUTATIONS,
     **mutate_logs.MUTATIONS,
     **mutate_operate.MUTATIONS,
+    **mutate_drills.MUTATIONS,
     **software.MUTATIONS,
 }
 
@@ -73,10 +75,14 @@ class Hub:
         """Further tokens, by their word."""
         self.used = 0
         self.window = int(time.time()) + 3600
+        self.written: dict[str, Named] = {}
+        """The variables of the repository that somebody made since: they outlive a world that is laid anew."""
         self.lay()
 
     def lay(self) -> None:
         self.world: World = build(self.owner, self.repo, self.laid, repository_files())
+        self.world.written = self.written
+        self.world.variables |= self.written
         self._known = tuple(self.world.runners)
         self.world.software = software.published()
         self.world.runners = [runner for runner in self.world.runners if runner.name not in self.removed]

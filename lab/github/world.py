@@ -324,6 +324,8 @@ class World:
     org_secrets: dict[str, Named] = field(default_factory=dict)
     variables: dict[str, Named] = field(default_factory=dict)
     org_variables: dict[str, Named] = field(default_factory=dict)
+    written: dict[str, Named] = field(default_factory=dict)
+    """Those of `variables` that somebody made since the world was laid."""
     token_ends: datetime | None = None
     """When the main token ends, as a fine-grained one tells in a header."""
     token_scopes: str | None = None

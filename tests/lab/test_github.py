@@ -270,10 +270,12 @@ def test_files_are_the_real_ones_under_git_s_own_names(github: Standin) -> None:
     root = Path(__file__).resolve().parents[2] / "lab" / "repository"
     listing = github.get(f"{REPO}/contents/.github/workflows")
     names = {"ci.yml", "deploy-production.yml", "nightly.yml", "preflight.yml", "rollback.yml", "secret-canary.yml"}
+    names |= {"rehearsal.yml", "rehearsal-lock.yml"}
     assert {row["name"] for row in listing} == names
     for row in listing:
-        # The canary is the project's own.
-        real = ((root.parents[1] if "canary" in row["name"] else root) / row["path"]).read_bytes()
+        # The canaries are the project's own.
+        own = "canary" in row["name"] or "rehearsal" in row["name"]
+        real = ((root.parents[1] if own else root) / row["path"]).read_bytes()
         assert base64.b64decode(github.get(row["url"])["content"]) == real
         assert base64.b64decode(github.get(row["git_url"])["content"]) == real
         assert row["sha"] == hashlib.sha1(b"blob %d\0" % len(real) + real).hexdigest()
