@@ -49,8 +49,7 @@ def lines(waiting: Waiting, width: int) -> list[str]:
 
 
 def line(waiting: Waiting) -> str:
-    still = [name for name, when in waiting.answered.items() if when is None]
-    done = len(waiting.answered) - len(still)
+    done = len(waiting.answered) - len(waiting.still)
     return one_line(
-        f"looking, {waiting.elapsed:.0f} s: {done} of {len(waiting.answered)} answered, waiting for {', '.join(still)}"
+        f"looking, {waiting.elapsed:.0f} s: {done} of {len(waiting.answered)} answered, waiting for {', '.join(waiting.still)}"
     )

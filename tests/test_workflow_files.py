@@ -20,6 +20,7 @@ from tests.worlds import ROOT
 
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))}
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+FRESH = yaml.safe_load((ROOT / ".github/actions/fresh/action.yml").read_text())
 # What it prints is the test itself, and takes no value from anybody; the lab's runners run it as it stands.
 INLINE = frozenset({"secret-canary/canary"})
 PROGRAMS = ("python -m pytest", "python3 -m fixtures.fresh", "python -m reports.issue", "python -m reports.textfile")
@@ -28,7 +29,8 @@ PROGRAMS = ("python -m pytest", "python3 -m fixtures.fresh", "python -m reports.
 def test_the_strictest_auditor_finds_nothing_that_has_no_reason() -> None:
     done = subprocess.run(
         [str(Path(sys.executable).parent / "zizmor"), "--offline", "--no-progress", "--persona", "auditor", "--format", "json",
-         "--config", str(ROOT / ".github/zizmor.yml"), str(ROOT / ".github"), str(ROOT / "action.yml")],
+         "--config", str(ROOT / ".github/zizmor.yml"), str(ROOT / ".github"), str(ROOT / "action.yml"),
+         str(ROOT / ".github/actions/fresh/action.yml")],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     found = [f"{f['ident']}: {f['locations'][0]['symbolic']['key']}" for f in json.loads(done.stdout)]
@@ -47,8 +49,9 @@ def steps() -> Iterator[tuple[str, dict[str, Any]]]:
         for job, body in file["jobs"].items():
             for step in body.get("steps", []):
                 yield f"{name}/{job}", step
-    for step in ACTION["runs"]["steps"]:
-        yield "action", step
+    for name, action in (("action", ACTION), ("fresh", FRESH)):
+        for step in action["runs"]["steps"]:
+            yield name, step
 
 
 @pytest.mark.parametrize(("where", "step"), list(steps()))
@@ -163,3 +166,85 @@ def test_an_override_is_passed_on_whole(elsewhere: Any) -> None:
 
 def test_the_table_of_permissions_is_what_the_checks_ask_for() -> None:
     assert permissions.table() in (ROOT / "README.md").read_text("utf-8"), "python -m tests.permissions"
+
+
+def readme(name: str) -> str:
+    """A file that the README shows, with an owner and a commit in it."""
+    found = re.search(rf"<!-- {re.escape(name)} -->\n```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert found, f"README.md shows no {name}"
+    return found[1].replace("OWNER/", "acme/").replace("@SHA", f"@{'5' * 40}")
+
+
+def test_the_two_files_of_the_readme_are_what_the_gate_asks_for(tmp_path: Path) -> None:
+    """Who follows it to the letter has a deploy that every check of the files finds right."""
+    place = tmp_path / "repo" / ".github" / "workflows"
+    place.mkdir(parents=True)
+    for name in ("preflight.yml", "deploy.yml"):
+        (place / name).write_text(readme(name))
+    declared = yaml.safe_load(readme("of the context"))
+    world = gate.context("https://api.github.com") | {"selectors": declared["selectors"]}
+    world["deploy"] = {
+        **world["deploy"],
+        "workflow": ".github/workflows/deploy.yml",
+        "job": "deploy",
+        **declared["deploy"],
+    }
+    (tmp_path / "world.yml").write_text(yaml.safe_dump(world))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        f"--workflows={tmp_path / 'repo'}",
+        f"--context={tmp_path / 'world.yml'}",
+        f"--reports={tmp_path / 'reports'}",
+        "-v",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=gate.environ(tmp_path), capture_output=True, text=True, timeout=60, check=False
+    )
+    checks = json.loads((tmp_path / "reports" / "verdict.json").read_text())["checks"]
+    held = {check["check"] for check in checks if check["outcome"] == "held"}
+    assert {
+        "serialization/gate-fresh",
+        "serialization/one-lock",
+        "failover/hosted-never",
+        "secret-masking/token-least",
+    } <= held
+    # A rollback is a file of its own, which the README leaves to the one that is here.
+    others = [
+        c for c in checks if c["outcome"] not in ("held", "not applicable") and c["check"] != "rollback/path-alive"
+    ]
+    assert not [(c["check"], c["saw"]) for c in others], done.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "runner", "code"), [("deploy", "prod-1", 0), ("deploy", "prod-2", 1), ("hold", "", 1)]
+)
+def test_the_fresh_action_works_from_its_own_path(tmp_path: Path, word: str, runner: str, code: int) -> None:
+    """On a runner that has nothing but Python, from a workspace with a blank."""
+    workspace = tmp_path / "work space"
+    (workspace / "preflight").mkdir(parents=True)
+    (workspace / "preflight/verdict.json").write_text(
+        json.dumps(
+            {"format": 1, "state": "finished", "verdict": word, "profile": "quick", "runner": runner, "line": "x",
+             "run": {"id": "7", "attempt": "1"}, "time": "2026-01-01T00:00:00+00:00", "expires": "2999-01-01T00:00:00+00:00"}
+        )
+    )  # fmt: skip
+    (step,) = FRESH["runs"]["steps"]
+    given = {name.upper(): body["default"] for name, body in FRESH["inputs"].items()}
+    environ = {
+        "PATH": os.environ["PATH"],
+        "ACTION": str(ROOT / ".github/actions/fresh"),
+        "GITHUB_WORKSPACE": str(workspace),
+    }
+    environ |= given | {"GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "1", "RUNNER_NAME": "prod-1"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]],
+        cwd=workspace,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
