@@ -149,7 +149,7 @@ class Jobs:
     def queue(self, world: World, run: Run, job: Job, order: Order) -> Live:
         """From now on the job waits for a runner. The run comes into the world if it is not there yet."""
         job.status = "queued"
-        live = Live(run, job, order, self.clock(), str(uuid.uuid5(uuid.NAMESPACE_OID, f"job {job.id}")))
+        live = Live(run, job, order, self.clock(), str(uuid.uuid4()))
         self.live[job.id] = live
         if run not in world.runs:
             world.runs.append(run)

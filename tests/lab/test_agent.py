@@ -11,9 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,11 +24,7 @@ from lab.agent.listener import load_env
 from lab.agent.masker import ENCODERS, Masker
 from lab.agent.process import Cancelled, run_script
 from lab.agent.told import Told
-from lab.loopback import Loopback
-from lab.world import Host, Lab
-from tests.lab.standin import RUNNER_KEY, Standin, started
-
-NAME = "prod-runner-01"
+from tests.lab.agents import NAME, Agent, eventually
 
 
 def masked(secret: str, text: str) -> str:
@@ -176,68 +171,6 @@ def test_a_cancelled_script_is_ended_with_all_its_processes(tmp_path: Path, monk
         "echo on; trap '' INT TERM; sleep 300", tmp_path, tmp_path, dict(os.environ), heard, stop, time.monotonic() + 60
     )
     assert code > 128 and lines == ["on"]
-
-
-class Agent:
-    """A runner's directory, made as the loopback engine makes one, and its processes."""
-
-    def __init__(self, place: Path, github: Standin) -> None:
-        self.github = github
-        lab = Lab("loopback", root=place, address="127.0.0.1")
-        lab.api_port = int(github.url.rpartition(":")[2])
-        self.directory = place / ".lab" / "hosts" / NAME / "actions-runner"
-        host = Host(NAME, 1, "127.0.0.1", 1, str(self.directory), "me", "me")
-        lab.github_state.mkdir(parents=True)
-        (lab.github_state / "runner.key").write_text(RUNNER_KEY)
-        (lab.state / "ssh").mkdir()
-        for name in (f"host_{NAME}", "id_ed25519.pub"):
-            (lab.state / "ssh" / name).write_text("no key\n")
-        Loopback().make_files(lab, host, 101)
-        self.processes: list[subprocess.Popen[str]] = []
-
-    def start(self, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [str(self.directory / "bin" / "Runner.Listener"), "run"], cwd=self.directory, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment},
-        )  # fmt: skip
-        self.processes.append(process)
-        return process
-
-    def log(self, kind: str = "Runner") -> str:
-        return "".join(path.read_text() for path in sorted((self.directory / "_diag").glob(f"{kind}_*.log")))
-
-    def job(self, *scripts: str, **more: Any) -> int:
-        wish = {"labels": ["self-hosted", NAME], "steps": [{"name": s[:20], "run": s} for s in scripts], **more}
-        return int(self.github.order("POST", "jobs", wish)["job_id"])
-
-    def until(self, job: int, *states: str) -> Any:
-        return eventually(
-            lambda: found if (found := self.github.order("GET", f"jobs/{job}"))["state"] in states else None
-        )
-
-    def end(self) -> None:
-        for each in self.processes:
-            each.kill()
-            each.communicate()
-        subprocess.run(["pkill", "-KILL", "-f", f"^{self.directory}/bin/Runner.Worker"], check=False)
-
-
-def eventually(found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 20
-    while not (value := found()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-    return value
-
-
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
-    (tmp_path / "github").mkdir()
-    with started(tmp_path / "github") as github:
-        github.order("PATCH", "jobs/limits", {"poll": 0.1})
-        made = Agent(tmp_path, github)
-        yield made
-        made.end()
 
 
 def test_a_job_is_taken_run_and_told(agent: Agent) -> None:
