@@ -397,6 +397,13 @@ def test_a_ref_with_shell_in_it_is_one_word() -> None:
     assert "--ref 'main; rm -rf /'" in watched(worst, worlds.world()).finding.try_
 
 
+def test_a_rollback_is_sent_again_with_its_release() -> None:
+    back = story(sight(200, job("queued"), pool=POOL), path=worlds.ROLLBACK)
+    assert watched(back, worlds.world()).finding.try_.endswith(
+        "gh workflow run rollback.yml --repo acme/widgets --ref main -f version=SHA"
+    )
+
+
 def test_limits_are_the_contexts() -> None:
     told = (sight(0, job("queued")), sight(20, job("queued"), pool=OFFLINE))
     assert found(*told).word == "watching"
