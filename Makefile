@@ -15,7 +15,7 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
 WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
-.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback metrics watch bundle lab-up lab-down prove recordings bench dist test test-all lint parser lock clean
+.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback drill-rollback metrics watch bundle lab-up lab-down prove recordings bench dist test test-all lint parser lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ nightly: .venv/nightly ## every check there is
 
 rollback: .venv/run ## what a rollback needs, no more
 	@$(PYTEST) --profile rollback $(WORLD) $(ARGS)
+
+drill-rollback: .venv/run ## kill deploys on the rehearsal target between their steps, and walk the way back there; ARGS=--plan says how
+	@$(PYTEST) --drill -k 'rollback/interrupted or rollback/returns' $(WORLD) $(ARGS)
 
 metrics: .venv/run ## a run of PROFILE (quick), its metrics put INTO the folder of node_exporter's textfile collector
 	@test -n "$(INTO)" || { echo "where to? make metrics INTO=/var/lib/prometheus/node-exporter" >&2; exit 4; }

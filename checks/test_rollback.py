@@ -11,7 +11,9 @@ from fixtures.facts.dryrun import DryRun
 from fixtures.facts.finding import settled, told
 from fixtures.facts.history import Rehearsals
 from fixtures.facts.host import Disks
+from fixtures.facts.interrupted import Interrupted
 from fixtures.facts.record import Artifacts, Record
+from fixtures.facts.returns import Returns
 from fixtures.facts.seen import NotApplicable
 from fixtures.facts.target import ReleasesKept
 from fixtures.facts.workflows import ProductionJob, Workflows, takes
@@ -172,3 +174,29 @@ def test_room_to_return(
 def test_dry_run(world: Context, runner: Runner, dry_run: DryRun) -> None:
     """The declared dry run of the rollback passes on this host."""
     assert not dry_run.fault, f"on {runner}: {dry_run.fault}"
+
+
+@verifies(
+    ROLLBACK,
+    "interrupted",
+    severity="blocks",
+    when="drill",
+    remedy="ssh {world.drills.target.host}, and look at what its deploy left",
+)
+def test_interrupted(world: Context, interrupted: Interrupted) -> None:
+    """A deploy that is killed after any of its steps leaves a whole release serving, and lands when it is run again."""
+    faults = interrupted.faults()
+    assert not faults, f"{'; '.join(faults)} ({interrupted!r})"
+
+
+@verifies(
+    ROLLBACK,
+    "returns",
+    severity="blocks",
+    when="drill",
+    remedy="gh run view {returns.run} --repo {world.github.repository} --log",
+)
+def test_returns(world: Context, returns: Returns) -> None:
+    """The rollback workflow brings the last good release back within its limit, and GitHub's record shows it."""
+    faults = returns.faults()
+    assert not faults, f"{'; '.join(faults)} ({returns!r})"

@@ -5,7 +5,7 @@ import grp
 import os
 from pathlib import Path
 
-from lab import monitor, papers, target, tree
+from lab import monitor, papers, rehearsal, target, tree
 from lab.credentials import CERTIFICATE, JWT
 from lab.process import run
 from lab.world import REPOSITORY, Lab
@@ -138,7 +138,7 @@ def drills_text(lab: Lab) -> str:
   takeover: 60s
   switch: 120s
   lease: 30m
-"""
+{rehearsal.context_text(lab)}"""
 
 
 def beside(lab: Lab, path: Path) -> str:

@@ -12,6 +12,7 @@ from lab import (
     faults_masking,
     faults_names,
     faults_operate,
+    faults_rehearsal,
     faults_resources,
     faults_runner,
     faults_target,
@@ -42,6 +43,7 @@ def collected() -> dict[str, Fault]:
         *faults_operate.FAULTS,
         *faults_credentials.FAULTS,
         *faults_target.FAULTS,
+        *faults_rehearsal.FAULTS,
         *faults_drills.FAULTS,
     ):
         if fault.name in found:

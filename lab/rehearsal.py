@@ -6,7 +6,7 @@ It takes SSH as production's machine does, under the name `rehearsal`, and what 
 import shutil
 from pathlib import Path
 
-from lab import release
+from lab import release, target
 from lab.world import Lab
 
 ONE, OTHER, SICK = "1" * 40, "2" * 40, "5" * 40
@@ -39,3 +39,19 @@ def make(lab: Lab) -> None:
     for version in (ONE, OTHER, SICK):
         release.lay(home(lab) / "artifacts", version, sick=version == SICK)
     shutil.copy2(release.SCRIPT, script(lab))
+
+
+def context_text(lab: Lab) -> str:
+    """What the context says of it, under `drills`."""
+    return f"""  target:
+    host: {target.REHEARSAL}
+    versions: ["{ONE}", "{OTHER}"]
+    sick: "{SICK}"
+    deploy: RELEASE_TARGET= RELEASE_ARTIFACT=artifacts/{{version}}.tar.gz sh release.sh deploy {{version}}
+    back: RELEASE_TARGET= sh release.sh return {{version}}
+    served: RELEASE_TARGET= sh release.sh served
+    forget: rm -rf releases/{{version}}
+    url: {url(lab)}
+    patience: 60s
+    returns: 30s
+"""

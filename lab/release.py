@@ -53,9 +53,9 @@ def stand(home: Path, versions: Sequence[str], served: str) -> None:
 
     `served` is the command that asks which of them answers.
     """
+    for it in home.iterdir():
+        shutil.rmtree(it) if it.is_dir() and not it.is_symlink() else it.unlink()
     releases = home / "releases"
-    if releases.exists():
-        shutil.rmtree(releases)
     for age, version in enumerate(versions):
         place = releases / version
         place.mkdir(parents=True)
@@ -66,8 +66,6 @@ def stand(home: Path, versions: Sequence[str], served: str) -> None:
     for link, version in zip(("current", "previous"), versions, strict=False):
         point(home / link, version)
     point(home / "good", versions[0])
-    for left in ("deploy.lock", "changed"):
-        (home / left).unlink(missing_ok=True)
     settings = {"RELEASE_ROOT": str(home), "RELEASE_SERVED": served}
     write(home / "release.conf", "".join(f"{name}={shlex.quote(text)}\n" for name, text in settings.items()))
 

@@ -121,6 +121,7 @@ def bring_up(lab: Lab, wanted: Mapping[str, Shape], started: float) -> None:
     outside.start_all(lab)
     target.make(lab)
     rehearsal.make(lab)
+    lab.request("PUT", "/_lab/secrets", {"REHEARSAL_KEY": target.deploy_key(lab).read_text()})
     drills = {"token": lab.drill_token_file.read_text().strip(), "permissions": DRILLS_MAY}
     lab.request("POST", "/_lab/tokens", drills)
     agents = {name: int(record["id"]) for name, record in lab.runners().items()}

@@ -30,7 +30,11 @@ from lab.github.world import (
 
 REPOSITORY = Path(__file__).resolve().parent.parent / "repository"
 CANARY = ".github/workflows/secret-canary.yml"
-REHEARSALS = (".github/workflows/rehearsal.yml", ".github/workflows/rehearsal-lock.yml")
+REHEARSALS = (
+    ".github/workflows/rehearsal.yml",
+    ".github/workflows/rehearsal-lock.yml",
+    ".github/workflows/rehearsal-rollback.yml",
+)
 DEPLOYS = 30
 WINDOW = timedelta(days=28)
 FAILED_DEPLOY = 16
@@ -104,7 +108,9 @@ def _settings(world: World) -> None:
     for secret in (named("DEPLOY_KEY", 40), named("REGISTRY_TOKEN", 25)):
         production.secrets[secret.name] = secret
     production.variables["WIDGETS_ROOT"] = named("WIDGETS_ROOT", 300, "/srv/widgets")
-    world.environments = [production]
+    rehearsal = Environment(id=5_550_002, name="rehearsal", created=world.now - timedelta(days=700))
+    rehearsal.secrets["REHEARSAL_KEY"] = named("REHEARSAL_KEY", 30)
+    world.environments = [production, rehearsal]
     world.rulesets = [
         Ruleset(4_400_001, "history stays", ("~DEFAULT_BRANCH",), ("deletion", "non_fast_forward")),
         Ruleset(4_400_002, "who releases", ("refs/tags/v*",), ("creation", "update"), "tag"),

@@ -6,7 +6,7 @@ from lab.github.history import REHEARSALS
 from lab.github.mutate import Mutation, lock_held_by_waiting
 from lab.github.mutate_files import changes
 
-TAKEOVER, TURNS = REHEARSALS
+TAKEOVER, TURNS, _RETURNS = REHEARSALS
 
 MUTATIONS: dict[str, Mutation] = {
     "rehearsal-only-primary": changes(
