@@ -37,7 +37,8 @@ def faults(_options: argparse.Namespace) -> int:
         if lab and lab.engine not in fault.engines:
             continue
         breaks, unknown = fault.expected(lab.engine if lab else "nspawn")
-        say(f"{fault.name} ({', '.join(sorted(fault.engines))})\n    {fault.story}")
+        image = f", hosts with {fault.image}" if fault.image else ""
+        say(f"{fault.name} ({', '.join(sorted(fault.engines))}{image})\n    {fault.story}")
         for what, ids in (("breaks", breaks), ("unknown", unknown)):
             if ids:
                 say(f"    {what}: {', '.join(sorted(ids))}")

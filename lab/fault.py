@@ -34,6 +34,8 @@ class Fault:
     heal: Callable[[Lab], None]
     host: str = ""
     """The host on whose disk, processes and links alone it acts: `reset` of that host mends it too."""
+    image: str = ""
+    """The image that its hosts must have, "" for the usual one: `up --with IMAGE`."""
     drill: tuple[str, ...] = ()
     """What it breaks of drills, as pytest is told which to run: ("-k", "failover/takeover"). They are run under no other
     faults, for each takes its time and acts on the lab."""

@@ -15,6 +15,7 @@ from lab import (
     faults_rehearsal,
     faults_resources,
     faults_runner,
+    faults_runtime,
     faults_target,
     faults_workflows,
 )
@@ -45,6 +46,7 @@ def collected() -> dict[str, Fault]:
         *faults_target.FAULTS,
         *faults_rehearsal.FAULTS,
         *faults_drills.FAULTS,
+        *faults_runtime.FAULTS,
     ):
         if fault.name in found:
             raise LabError(f"two faults are called {fault.name}")
@@ -61,6 +63,7 @@ OF_HOSTS = frozenset(
         *faults_machine.FAULTS,
         *faults_resources.FAULTS,
         *faults_drift.FAULTS,
+        *faults_runtime.FAULTS,
     )
 )
 
@@ -79,6 +82,8 @@ def break_lab(lab: Lab, name: str) -> None:
     fault = fault_named(name)
     if lab.engine not in fault.engines:
         raise LabError(f"{name} needs engine {' or '.join(sorted(fault.engines))}; this lab is {lab.engine}")
+    if fault.image and any(host.shape.image != fault.image for host in lab.hosts):
+        raise LabError(f"{name} needs hosts with {fault.image}; try: python -m lab up --with {fault.image}")
     if name in lab.broken:
         raise LabError(f"{name} is in place already; try: python -m lab heal {name}")
     lab.broken.append(name)

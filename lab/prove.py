@@ -34,6 +34,8 @@ class Part:
     engine: str = ""
     rows: dict[str, Said] = field(default_factory=dict)
     wrong: dict[str, list[str]] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Why a fault was not shown: its hosts need an image that cannot be made here."""
 
 
 def difference(said: Said, breaks: frozenset[str], unknown: frozenset[str]) -> list[str]:
@@ -108,14 +110,34 @@ def prove_here(names: Sequence[str]) -> Part:
         # A drill that a fault breaks has to hold where there is none.
         drills = sorted({fault_named(name).drill for name in names or on_engine(part.engine)} - {()})
         healthy(HEALTHY, "healthy")
-        for name in names or on_engine(part.engine):
-            part.rows[name], part.wrong[name] = prove(fault_named(name), part.engine, reports)
-            word = "WRONG" if part.wrong[name] else "ok   "
-            print(f"{word} {name}: {part.rows[name].line}", *part.wrong[name], sep="\n      ", flush=True)
+        faults = [fault_named(name) for name in names or on_engine(part.engine)]
+        prove_each([fault for fault in faults if not fault.image], part, reports)
         healthy(HEALED, "healed")
+        for variant in sorted({fault.image for fault in faults} - {""}):
+            prove_on(variant, [fault for fault in faults if fault.image == variant], part, reports)
     finally:
         suite.lab("down")
     return part
+
+
+def prove_each(faults: Sequence[Fault], part: Part, reports: Path) -> None:
+    for fault in faults:
+        part.rows[fault.name], part.wrong[fault.name] = prove(fault, part.engine, reports)
+        word = "WRONG" if part.wrong[fault.name] else "ok   "
+        told = [f"{word} {fault.name}: {part.rows[fault.name].line}", *part.wrong[fault.name]]
+        print(*told, sep="\n      ", flush=True)
+
+
+def prove_on(variant: str, faults: Sequence[Fault], part: Part, reports: Path) -> None:
+    """The faults of a variant of the image, in a lab whose hosts have it; all skipped where it cannot be made."""
+    try:
+        image.ensure(print, variant)
+    except (LabError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        part.skipped |= {fault.name: f"no image with {variant}: {reason}" for fault in faults}
+        return
+    suite.lab("up", "--with", variant)
+    prove_each(faults, part, reports)
 
 
 def on_engine(engine: str) -> list[str]:
@@ -141,7 +163,7 @@ def to_json(part: Part) -> str:
         name: {key: sorted(value) if isinstance(value, frozenset) else value for key, value in asdict(said).items()}
         for name, said in part.rows.items()
     }
-    return json.dumps({"engine": part.engine, "rows": rows, "wrong": part.wrong})
+    return json.dumps({"engine": part.engine, "rows": rows, "wrong": part.wrong, "skipped": part.skipped})
 
 
 def from_json(text: str) -> Part:
@@ -150,7 +172,7 @@ def from_json(text: str) -> Part:
     for name, said in raw["rows"].items():
         values: dict[str, Any] = {k: frozenset(v) if isinstance(v, list) else v for k, v in said.items()}
         rows[name] = Said(**values)
-    return Part(raw["engine"], rows, raw["wrong"])
+    return Part(raw["engine"], rows, raw["wrong"], raw["skipped"])
 
 
 def prove_all(names: Sequence[str], jobs: int) -> Part:
@@ -163,7 +185,9 @@ def prove_all(names: Sequence[str], jobs: int) -> Part:
     if len({part.engine for part in parts}) > 1:
         raise LabError(f"the labs have different engines: {', '.join(part.engine for part in parts)}")
     whole = Part(parts[0].engine)
-    for row in (HEALTHY, *names, HEALED):
+    for part in parts:
+        whole.skipped |= part.skipped
+    for row in (HEALTHY, *(name for name in names if name not in whole.skipped), HEALED):
         shown = [part for part in parts if row in part.rows]
         worst = max(shown, key=lambda part: len(part.wrong[row]))
         whole.rows[row], whole.wrong[row] = worst.rows[row], worst.wrong[row]
@@ -178,6 +202,8 @@ def report(part: Part, everything: bool, started: float) -> int:
     bad = {name: what for name, what in part.wrong.items() if what}
     for name, what in bad.items():
         print(f"WRONG {name}: {'; '.join(what)}")
+    for name, reason in part.skipped.items():
+        print(f"skipped {name}: {reason}")
     if never and everything:
         print(f"never seen red: {', '.join(never)}")
     if skipped := [name for name, fault in FAULTS.items() if part.engine not in fault.engines]:

@@ -10,9 +10,11 @@ import pytest
 
 from lab import prove
 from lab.copy import copy_checkout
+from lab.faults import break_lab, fault_named
 from lab.process import LabError
 from lab.prove import Part, difference, matrix
 from lab.suite import Said
+from lab.world import Host, Lab, Shape
 
 HEALTH = "runner-health/online[prod-runner-01]"
 
@@ -80,6 +82,33 @@ def test_labs_of_two_engines_prove_nothing_together(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(prove, "prove_in_copy", lambda _number, _names: Part("loopback"))
     with pytest.raises(LabError, match="different engines"):
         prove.prove_all(["a", "b"], 2)
+
+
+def test_what_needs_an_image_that_cannot_be_made_is_skipped_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_say: object, variant: str) -> Path:
+        raise LabError(f"exit 1: mmdebstrap for {variant}\nE: no mirror")
+
+    part = Part("nspawn", {"(healthy)": said()}, {"(healthy)": []})
+    monkeypatch.setattr(prove.image, "ensure", fails)
+    prove.prove_on("docker", [fault_named("docker-dead"), fault_named("docker-hangs")], part, tmp_path)
+    assert list(part.rows) == ["(healthy)"]
+    assert prove.from_json(prove.to_json(part)) == part
+    monkeypatch.setattr(prove, "prove_here", lambda _names: part)
+    monkeypatch.setattr(prove.world, "ROOT", tmp_path)
+    (tmp_path / "reports/latest").mkdir(parents=True)
+    part.rows["(healed)"], part.wrong["(healed)"] = said(), []
+    assert prove.report(prove.prove_all(["docker-dead", "docker-hangs"], 1), False, 0.0) == 0
+    told = capsys.readouterr().out
+    assert "skipped docker-dead: no image with docker: exit 1: mmdebstrap for docker" in told
+    assert "2 of 2 worlds" in told
+
+
+def test_a_fault_of_docker_is_refused_where_no_host_has_it() -> None:
+    host = Host("prod-runner-01", 1, "10.0.0.1", 22, "/opt/actions-runner", "runner", "audit", "u.service", Shape())
+    with pytest.raises(LabError, match=r"docker-dead needs hosts with docker; try: python -m lab up --with docker"):
+        break_lab(Lab("nspawn", hosts=(host,)), "docker-dead")
 
 
 def test_a_copy_follows_the_checkout_and_keeps_its_own_state(tmp_path: Path) -> None:
