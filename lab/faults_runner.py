@@ -162,7 +162,7 @@ setsid {AS_RUNNER} sh -c 'cd "$0" && exec ./run.sh' "$root" </dev/null >/dev/nul
 
 def end_second_listener(lab: Lab) -> None:
     script = """
-pkill -KILL -f 'actions-runner/run.sh|^/bin/bash ./run.sh' || true
+pkill -KILL -f 'actions-runner/run(-helper)?[.]sh|^/bin/bash ./run[.]sh' || true
 for pid in $(pgrep -x Runner.Listener); do
   grep -q "/$unit" /proc/$pid/cgroup || { kill -KILL $pid; rm -f "$(ls "$root"/_diag/Runner_*.log | tail -n 1)"; }
 done

@@ -139,6 +139,8 @@ def make_agent(lab: Lab, host: Host, agent_id: int) -> None:
         write(binaries / "lab" / "agent" / module.name, module.read_text())
     for place in (directory / "run", binaries / "spawnclient"):
         write(place, (tree.AGENT / "entry.py").read_text())
+    for name in tree.SCRIPTS:
+        write(directory / name, (tree.AGENT / name).read_text(), 0o755)
     for name, (text, mode) in tree.runner_files(lab, host, agent_id).items():
         write(directory / name, text, mode)
 

@@ -15,6 +15,8 @@ DIRECTORY = "/opt/actions-runner"
 RUNNER, AUDIT = 1001, 1002
 """Ids of the runner's user and of the gate's, in the image; their groups have the same."""
 DRY_RUN = "/opt/deploy/rollback --dry-run"
+SCRIPTS = ("config.sh", "env.sh", "run.sh", "run-helper.sh.template", "safe_sleep.sh")
+"""What lies in the directory of every runner, besides its programs and its registration."""
 SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -53,6 +55,12 @@ def host_files(lab: Lab, host: Host, agent_id: int) -> dict[str, File]:
     }
     registration = runner_files(lab, host, agent_id)
     return found | {f"{DIRECTORY}/{name}": File(text, mode, RUNNER) for name, (text, mode) in registration.items()}
+
+
+def service_script(host: Host) -> str:
+    """`svc.sh`, as config.sh makes it: the names of unit and runner are in it."""
+    text = (AGENT / "systemd.svc.sh.template").read_text()
+    return text.replace("{unit}", host.unit).replace("{description}", f"{REPOSITORY.replace('/', '-')}.{host.name}")
 
 
 def unit_name(name: str) -> str:
@@ -118,6 +126,7 @@ def runner_files(lab: Lab, host: Host, agent_id: int) -> dict[str, tuple[str, in
     }
     if host.unit:
         files[".service"] = (f"{host.unit}\n", 0o644)
+        files["svc.sh"] = (service_script(host), 0o755)
     return files
 
 

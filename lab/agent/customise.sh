@@ -56,7 +56,10 @@ install -m 0644 /tmp/agent/entry.py "$bin/spawnclient"
 install -m 0644 /tmp/agent/entry.py "$bin/RunnerService.js"
 install -m 0644 /tmp/agent/entry.py $root/run
 install -m 0755 /tmp/agent/runsvc.sh "$bin/runsvc.sh"
-install -m 0755 /tmp/agent/runsvc.sh /tmp/agent/run.sh $root
+install -m 0644 /tmp/agent/systemd.svc.sh.template "$bin"
+install -m 0644 /tmp/agent/runner.service "$bin/actions.runner.service.template"
+cd /tmp/agent
+install -m 0755 runsvc.sh run.sh config.sh env.sh safe_sleep.sh run-helper.sh.template $root
 chown -R -h runner:runner $root
 
 # Where there is a container runtime, jobs may use it, and there is an image that needs no registry.

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ GIVE_UP_SECONDS = 25.0
 class Dispatcher:
     """At most one job at a time. `take` and `cancel` are called by the poll loop, the rest happens in a thread."""
 
-    def __init__(self, root: Path, log: Log, name: str, url: str, secret: str) -> None:
+    def __init__(
+        self, root: Path, log: Log, name: str, url: str, secret: str, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`changed` is called when a job has ended: what the listener tells at its polls is another thing then."""
+        self._changed = changed
         self._root, self._log, self._name = root, log, name
         self._url, self._secret = url, secret
         self._thread: threading.Thread | None = None
@@ -100,6 +105,7 @@ class Dispatcher:
         self._job = 0
         self._ended = True
         wire.close()
+        self._changed()
 
     def _work(self, order: dict[str, Any], wire: Wire, request: str) -> int:
         """Start a Worker, hand it the order, renew the lease while it lives. Its exit code as a shell would give it."""

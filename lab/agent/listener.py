@@ -22,7 +22,7 @@ from lab.agent import update
 from lab.agent.build import version_of, work_of
 from lab.agent.diaglog import Log, now
 from lab.agent.dispatcher import Dispatcher
-from lab.agent.wire import Trouble, Wire, quoted
+from lab.agent.wire import HOLD_SECONDS, Trouble, Wire, quoted
 
 SUCCESS, TERMINATED, RETRYABLE, SESSION_CONFLICT, DEPRECATED = 0, 1, 2, 5, 7
 """Exit codes (runner-host.md 3.3). 3 and 4 are self-updates, 6 never leaves the process."""
@@ -137,6 +137,7 @@ class Listener:
             if status == 201:
                 self.session = str(body["session"])
                 self.pace = float(body.get("poll", POLL_SECONDS))
+                self.hold = min(HOLD_SECONDS, float(body.get("hold", 0.0)))
                 if complained:
                     self.log.say(f"{now()}: Runner reconnected.")
                 return
@@ -173,29 +174,43 @@ class Listener:
         self.open_session()
         self.log.say(f"Current runner version: '{self.version}'")
         self.log.say(f"{now()}: Listening for Jobs")
-        dispatcher = Dispatcher(self.root, self.log, self.name, str(self.settings["serverurlv2"]), self.secret)
+        dispatcher = Dispatcher(
+            self.root, self.log, self.name, str(self.settings["serverurlv2"]), self.secret, self.wire.interrupt
+        )
         errors = 0
         try:
             while not self.stop.is_set():
                 try:
                     status, body = self.wire.post(
-                        f"runners/{quoted(self.name)}/poll", {"version": self.version, "session": self.session}
+                        f"runners/{quoted(self.name)}/poll",
+                        {"version": self.version, "session": self.session, "hold": self.hold},
+                        self.hold,
                     )
                 except Trouble as error:
+                    if self.stop.is_set() or self.new_status(dispatcher):
+                        continue
                     errors += 1
                     self.trouble(error, errors)
                     self.stop.wait(min(errors, 5) * self.pace)
                     continue
                 self.heard(status, body, dispatcher)
-                if dispatcher.ended():
-                    self.log.trace(
-                        "BrokerMessageListener",
-                        "Get messages has been cancelled using local token source. Continue to get messages with new status.",
-                    )
-                self.stop.wait(self.pace)
+                self.new_status(dispatcher)
+                # A poll that was held and brought nothing is followed by the next at once.
+                if body or not self.hold:
+                    self.stop.wait(self.pace)
         finally:
             dispatcher.give_up()
         self.leave()
+
+    def new_status(self, dispatcher: Dispatcher) -> bool:
+        """Whether a job has ended since, which ends the poll that waits: the next one tells the new status."""
+        ended = dispatcher.ended()
+        if ended:
+            self.log.trace(
+                "BrokerMessageListener",
+                "Get messages has been cancelled using local token source. Continue to get messages with new status.",
+            )
+        return ended
 
     def heard(self, status: int, body: dict[str, Any], dispatcher: Dispatcher) -> None:
         """One answer to a poll. Raises End when the registration is gone."""
@@ -239,17 +254,19 @@ def main() -> int:
 
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
+        if wire := getattr(listener, "wire", None):
+            wire.interrupt()
 
+    log = Log(root / "_diag", "Runner")
+    version = version_of(root)
+    listener = Listener(root, log, stop, version)
     # A shell starts background processes with SIGINT ignored; the service forwards SIGINT.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask_to_stop)
-    log = Log(root / "_diag", "Runner")
-    version = version_of(root)
     log.trace("Listener", "Runner is built for Linux (X64) - linux-x64.")
     log.trace("Listener", "RuntimeInformation: Linux.")
     log.trace("Listener", f"Version: {version}")
     log.trace("Listener", f"Args: {' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}")
-    listener = Listener(root, log, stop, version)
     code = SUCCESS
     try:
         listener.configure()

@@ -1,12 +1,11 @@
 #!/bin/bash
-# How people start a runner by hand: no service, relaunched only after a retryable end, as upstream's run-helper.sh does.
+# How people start a runner by hand: no service. Every turn begins with a fresh copy of run-helper.sh, and another turn
+# follows only where that ends with 2.
 dir=$(cd -P "$(dirname "$0")" && pwd)
-cd "$dir" || exit 1
 while :; do
-    "$dir/bin/Runner.Listener" run "$@"
-    case $? in
-        2) sleep 5 ;;
-        3 | 4) sleep 5 ;;
-        *) exit 0 ;;
-    esac
+    cp -f "$dir/run-helper.sh.template" "$dir/run-helper.sh"
+    "$dir/run-helper.sh" "$@"
+    code=$?
+    [ "$code" = 2 ] || exit "$code"
+    echo 'Restarting runner...'
 done

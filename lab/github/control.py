@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from lab.github import apps, kinds, runnerdoor, tokens
@@ -21,8 +21,16 @@ class HasKeys(Protocol):
     def lab(self) -> str: ...
 
 
-def control(hub: Hub, keys: HasKeys, method: str, path: str, headers: Mapping[str, str], sent: bytes) -> Reply:
-    """Status and JSON of one call to `/_lab/…`. `GET /_lab/ready` needs no key."""
+def control(
+    hub: Hub,
+    keys: HasKeys,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    sent: bytes,
+    there: Callable[[float], bool],
+) -> Reply:
+    """Status and JSON of one call to `/_lab/…`. `GET /_lab/ready` needs no key. `there` is as `runnerdoor.held` wants it."""
     parts = path.strip("/").split("/")[1:]
     if (method, parts) == ("GET", ["ready"]):
         return 200, {"ready": True}
@@ -35,8 +43,10 @@ def control(hub: Hub, keys: HasKeys, method: str, path: str, headers: Mapping[st
         body = json.loads(sent) if sent.strip() else {}
         if not isinstance(body, dict):
             raise ValueError("the body is no JSON object")
+        if polling:
+            return runnerdoor.held(hub, parts, body, there)
         with hub.lock:
-            return runnerdoor.answer(hub, parts, body) if polling else _ordered(hub, method, parts, body)
+            return _ordered(hub, method, parts, body)
     except ValueError as wrong:
         return 422, {"message": str(wrong)}
 

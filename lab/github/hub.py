@@ -54,6 +54,8 @@ class Hub:
         self.owner, self.repo = owner, repo
         self._polls: dict[str, tuple[float, str]] = {}
         """Runner name to (monotonic time of its last poll, the version it told). Outlives a reset: agents poll on."""
+        self.woken: dict[str, int] = {}
+        """Runner name to how often its held polls were told to end."""
         self.reset()
         self.router = Router(self.world, (*ROUTES, *software.ROUTES))
 
@@ -153,6 +155,7 @@ class Hub:
         """Take the runner's last poll for long past: one that lives polls again at once, one that is dead stays offline."""
         if name in self._polls:
             self._polls[name] = (time.monotonic() - ONLINE_SECONDS - 1, self._polls[name][1])
+        self.woken[name] = self.woken.get(name, 0) + 1
         self.jobs.age_session(name)
 
     def online(self, runner: Runner, path: str = "") -> bool:

@@ -35,7 +35,9 @@ class Limits:
     accept: float = 60.0
     queue: float = 86_400.0
     poll: float = 1.0
-    """Between two polls of a runner. GitHub answers one only after up to 50 s: the connection is held all the same."""
+    """Between two polls of a runner, where the first brought something or could not be held."""
+    hold: float = 2.0
+    """A poll with nothing to tell is held so long. GitHub holds it for up to 50 s; here a runner has to be missed sooner."""
     session: float = 3.0
     """A runner that polled within this time has a session, and no other may take its place."""
 
@@ -206,12 +208,15 @@ class Jobs:
         if name in self.sessions and self.sessions[name].id == session:
             del self.sessions[name]
 
+    def has_session(self, name: str, session: str) -> bool:
+        """Whether this is the runner's present session."""
+        return name in self.sessions and self.sessions[name].id == session
+
     def keep_session(self, name: str, session: str) -> bool:
         """A poll in a session; False when it is not this runner's present one."""
-        held = self.sessions.get(name)
-        if held is None or held.id != session:
+        if not self.has_session(name, session):
             return False
-        held.polled = self.clock()
+        self.sessions[name].polled = self.clock()
         return True
 
     def offer(self, world: World, runner: Runner) -> Live | None:

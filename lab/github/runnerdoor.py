@@ -1,7 +1,7 @@
 """What runners say and hear: `/_lab/runners/NAME/…` and `/_lab/jobs/ID/…` with the runner key. No part of GitHub's API.
 
-    POST runners/NAME/session  {version, clock}      201 {session, poll} · 400 clock · 403 version · 404 gone · 409 taken
-    POST runners/NAME/poll     {session, version}    200 {}, {job: {id, request}}, {cancel: id} or {update: version} · 404 · 409 session over
+    POST runners/NAME/session  {version, clock}      201 {session, poll, hold} · 400 clock · 403 version · 404 gone · 409 taken
+    POST runners/NAME/poll     {session, version, hold}  200 {}, {job: {id, request}}, {cancel: id} or {update: version} · 404 · 409 session over
     POST runners/NAME/leave    {session}             200
     POST jobs/ID/acquire       {runner}              200 the order · 409 not yours
     POST jobs/ID/renew         {runner}              200 {valid_till, renew, cancelled} · 404 lost
@@ -14,6 +14,8 @@
     POST jobs/ID/outputs       {runner, outputs}     200
     POST jobs/ID/complete      {runner, result}      200 · 404 lost
 
+A poll that asks for it (`hold`, in seconds) is answered late where there is nothing to tell, and at once when there is.
+
 `clock` is the runner's own time, in epoch seconds: GitHub takes no login from a clock that is five minutes off, and
 says `invalid_client`, which the runner reads as a deleted registration (runner-host.md 3.4).
 """
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from lab.github.hub import Hub
 
 Reply = tuple[int, Any]
+GLANCE_SECONDS = 0.1
+"""So often is it looked whether there is something to tell to a poll that is held."""
 CLOCK_SECONDS = 300
 VERSION_FLOOR = (2, 329, 0)
 MOST_LINES = 200_000
@@ -50,6 +54,31 @@ def spoken(method: str, parts: list[str]) -> bool:
     return (parts[0] == "runners" and parts[2] in ("session", "poll", "leave")) or (
         parts[0] == "jobs" and parts[2] in JOB_VERBS
     )
+
+
+def held(hub: Hub, parts: list[str], body: Mapping[str, Any], there: Callable[[float], bool]) -> Reply:
+    """The answer to a runner; to a poll that may be held not before there is something to tell, or its time is over.
+
+    `there(SECONDS)` waits, and says whether the runner is still there to be told: to one that hung up no job is offered.
+    """
+    with hub.lock:
+        reply = answer(hub, parts, body)
+        asked = body.get("hold")
+        if parts[2] != "poll" or reply != (200, {}) or not isinstance(asked, (int, float)):
+            return reply
+        name, version, session = parts[1], str(body.get("version") or ""), str(body.get("session") or "")
+        until, woken = time.monotonic() + min(asked, hub.jobs.limits.hold), hub.woken.get(name, 0)
+    while time.monotonic() < until and there(GLANCE_SECONDS):
+        with hub.lock:
+            hub.jobs.tick(hub.world)
+            hub.actions.tick()
+            if hub.woken.get(name, 0) != woken:
+                break
+            if not hub.registered(name) or (session and not hub.jobs.has_session(name, session)):
+                return answer(hub, parts, body)
+            if (reply := news(hub, name, version)) != (200, {}):
+                return reply
+    return 200, {}
 
 
 def answer(hub: Hub, parts: list[str], body: Mapping[str, Any]) -> Reply:
@@ -76,6 +105,11 @@ def _runner(hub: Hub, name: str, verb: str, body: Mapping[str, Any]) -> Reply:
     if session and not hub.jobs.keep_session(name, session):
         return 409, {"message": "this session is over"}
     hub.poll(name, version)
+    return news(hub, name, version)
+
+
+def news(hub: Hub, name: str, version: str) -> Reply:
+    """What there is to tell a runner that polls."""
     runner = hub.world.runner(name)
     if runner is None:
         return 200, {}
@@ -97,7 +131,7 @@ def _session(hub: Hub, name: str, version: str, body: Mapping[str, Any]) -> Repl
     session = hub.jobs.open_session(name)
     if session is None:
         return 409, {"message": f"The actions runner {name} already has an active session."}
-    return 201, {"session": session, "poll": hub.jobs.limits.poll}
+    return 201, {"session": session, "poll": hub.jobs.limits.poll, "hold": hub.jobs.limits.hold}
 
 
 def _job(hub: Hub, job_id: int, verb: str, name: str, body: Mapping[str, Any]) -> Reply:

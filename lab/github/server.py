@@ -97,7 +97,13 @@ class Handler(BaseHTTPRequestHandler):
             return
         if url.path.startswith("/_lab/"):
             status, body = control(
-                self.server.hub, self.server.keys, method, unquote(url.path), dict(self.headers.items()), sent
+                self.server.hub,
+                self.server.keys,
+                method,
+                unquote(url.path),
+                dict(self.headers.items()),
+                sent,
+                self._there,
             )
             self._send(
                 Wire(status, json.dumps(body).encode(), {"Content-Type": "application/json; charset=utf-8"}), head
@@ -257,6 +263,11 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(0.02)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             os.close(self.connection.detach())
+
+    def _there(self, seconds: float) -> bool:
+        """Waits; whether the client still listens: it says nothing while we owe it an answer, so what comes is its end."""
+        readable, _, _ = select.select([self.connection], [], [], seconds)
+        return not readable and not self.server.ending.is_set()
 
     def _stall(self) -> None:
         """Holds the connection until the client gives up or the stand-in ends."""

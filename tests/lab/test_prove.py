@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import prove
+from lab import image, prove, world
 from lab.copy import copy_checkout
 from lab.faults import break_lab, fault_named
 from lab.process import LabError
@@ -91,12 +91,12 @@ def test_what_needs_an_image_that_cannot_be_made_is_skipped_with_the_reason(
         raise LabError(f"exit 1: mmdebstrap for {variant}\nE: no mirror")
 
     part = Part("nspawn", {"(healthy)": said()}, {"(healthy)": []})
-    monkeypatch.setattr(prove.image, "ensure", fails)
+    monkeypatch.setattr(image, "ensure", fails)
     prove.prove_on("docker", [fault_named("docker-dead"), fault_named("docker-hangs")], part, tmp_path)
     assert list(part.rows) == ["(healthy)"]
     assert prove.from_json(prove.to_json(part)) == part
     monkeypatch.setattr(prove, "prove_here", lambda _names: part)
-    monkeypatch.setattr(prove.world, "ROOT", tmp_path)
+    monkeypatch.setattr(world, "ROOT", tmp_path)
     (tmp_path / "reports/latest").mkdir(parents=True)
     part.rows["(healed)"], part.wrong["(healed)"] = said(), []
     assert prove.report(prove.prove_all(["docker-dead", "docker-hangs"], 1), False, 0.0) == 0

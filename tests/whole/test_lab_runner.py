@@ -116,3 +116,21 @@ def test_an_update_relaunches_once_into_the_new_version(host: Host, lab: Checkou
         assert done["conclusion"] == "success"
     finally:
         host.ask("POST", f"/_lab/runners/{NAME}/update", {"version": ""})
+
+
+def test_the_service_is_managed_by_its_own_script(host: Host) -> None:
+    """`svc.sh`, as people use it: what it installs is what the host came with."""
+    unit = f"/etc/systemd/system/{host.shell('cat /opt/actions-runner/.service').strip()}"
+    before = host.shell(f"cat {unit}; cat /opt/actions-runner/.service")
+    script = "cd /opt/actions-runner; "
+    host.shell(f"{script}./svc.sh stop")
+    assert host.unit("ActiveState") == ["inactive"]
+    host.shell(f"{script}./svc.sh uninstall")
+    assert host.shell(f"{script}./svc.sh status || echo code $?").split("\n")[-2:] == ["code 1", ""]
+    assert host.shell(f"ls {unit} /opt/actions-runner/.service 2>&1 || true").count("No such file") == 2
+    host.shell(f"{script}./svc.sh install runner")
+    assert host.unit("ActiveState", "UnitFileState") == ["inactive", "enabled"], "installing starts nothing"
+    assert host.shell(f"cat {unit}; cat /opt/actions-runner/.service") == before
+    host.shell(f"{script}./svc.sh start")
+    assert host.unit("ActiveState") == ["active"]
+    host.until(host.job("echo again"), ended)
