@@ -185,8 +185,8 @@ UNLOG = f'{LOG}\n[ ! -e /run/lab-log-size ] || truncate -s "$(cat /run/lab-log-s
 
 def remove_registration(lab: Lab) -> None:
     """Somebody removes the runner at GitHub. Its listener hears of it, deletes its own identity, and ends with 0."""
-    lab.request("DELETE", f"/_lab/runners/{PRIMARY}")
     shell('cp -a "$root"/.runner "$root"/.credentials "$root"/.credentials_rsaparams /run')(lab)
+    lab.request("DELETE", f"/_lab/runners/{PRIMARY}")
     active = f"systemctl is-active {unit(lab, PRIMARY)} || true"
     until(lambda: on(lab, PRIMARY, active).strip() == "inactive", "the listener to end", 15, 0.2)
 
