@@ -227,6 +227,8 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         asked = " ".join(
             f"{flag} {value!r}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value
         )
+        if watchcall.watches(self.config):
+            return "no runner had, or will have, anything to do in this run"
         if (left := left_out(self.config)) == [watchcall.CHECK]:
             return f"{asked} selects {watchcall.CHECK}, which watches a run: add --watch RUN"
         if left:
