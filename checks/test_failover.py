@@ -208,4 +208,4 @@ def test_independent(world: Context, machines: tuple[Machine, ...]) -> None:
 def test_takeover(world: Context, approved: tuple[Runner, ...], takeover: Takeover) -> None:
     """With the primary gone, a canary deploy starts on an approved standby within the limit, its lock kept; then the primary returns and takes the next one."""
     faults = takeover.faults(approved)
-    assert not faults, f"{'; '.join(faults)} ({takeover!r})"
+    assert not faults, f"{'; '.join(faults)}\n{takeover.story.told}"

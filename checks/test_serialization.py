@@ -212,4 +212,4 @@ def test_host_lock(world: Context, host_lock: HostLock | None, now: datetime) ->
 def test_waits_its_turn(world: Context, turns: Turns) -> None:
     """Of canary deploys that ask for the lock at once one runs, the other waits and then runs; those that come later follow the declared queue."""
     faults = turns.faults()
-    assert not faults, f"{'; '.join(faults)} ({turns!r})"
+    assert not faults, f"the lock {turns.lock}: {'; '.join(faults)}\n{turns.story.told}"

@@ -109,6 +109,9 @@ def prove_here(names: Sequence[str]) -> Part:
         part.engine = up.engine if up else ""
         # A drill that a fault breaks has to hold where there is none.
         drills = sorted({fault_named(name).drill for name in names or on_engine(part.engine)} - {()})
+        if drills:
+            # They order runs, whose gate needs a runner of its own.
+            suite.lab("control")
         healthy(HEALTHY, "healthy")
         faults = [fault_named(name) for name in names or on_engine(part.engine)]
         prove_each([fault for fault in faults if not fault.image], part, reports)

@@ -99,8 +99,13 @@ def some(words: Sequence[str], most: int = 6) -> str:
 
 
 def cards(verdict: Verdict) -> list[Card]:
-    """One card for each cause, what blocks first. What holds or does not apply has none; a waived check has one."""
-    left = [j for j in verdict.judgements if j.outcome not in ("held", "not applicable") and not j.cause]
+    """One card for each cause, what blocks first. What holds or does not apply has none; a waived check has one, and so has
+    a drill that held: its story is what it was run for."""
+    left = [
+        j
+        for j in verdict.judgements
+        if not j.cause and (j.outcome not in ("held", "not applicable") or (j.check.when == "drill" and j.saw))
+    ]
     left.sort(key=lambda j: (j.check.severity != "blocks", WORST.index(j.outcome)))
     broken = {j.key: j for j in left if j.outcome == "broken"}
     effects: dict[tuple[str, str], list[Judgement]] = {}
