@@ -13,6 +13,7 @@ from _pytest.timing import Instant
 
 from fixtures import watchcall
 from fixtures.drilling import judges_drills, left_out
+from fixtures.drills.note import said as left_behind
 from fixtures.gate import Gate, gate_of
 from fixtures.look import Waiting
 from fixtures.verdict import Verdict
@@ -50,6 +51,9 @@ class Terminal(TerminalReporter):  # type: ignore[misc]  # pytest marks it final
         self._session = session
         self._session_start = Instant()
         self.quiet.stop()
+        # First of all, and in a quiet run too: a runner may stand still because of it.
+        if left := left_behind(self.config.rootpath, self.gate.call.world.name):
+            self.write_line(plain(left))
         if self.verbosity >= 0:
             call = self.gate.call
             what = f"profile {call.profile}" if call.profile else "drills" if judges_drills(self.config) else "part run"
