@@ -7,6 +7,7 @@ from datetime import date
 from checks.guarantees import FAILOVER, verifies
 from fixtures.facts import doors
 from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.drilled import Drilled
 from fixtures.facts.equality import Equality
 from fixtures.facts.finding import settled, told
 from fixtures.facts.history import History, Proof
@@ -159,13 +160,16 @@ def test_history_approved(world: Context, history: History) -> None:
     "proven-lately",
     severity="warns",
     when="nightly",
-    remedy="run a canary job on the standby, or deploy through it once",
+    remedy="make drill-failover CONTEXT={world.name}",
 )
-def test_proven_lately(world: Context, standby_proof: Proof, limits: Limits) -> None:
-    """An approved standby finished a production job not too long ago."""
+def test_proven_lately(world: Context, standby_proof: Proof, limits: Limits, drilled: Drilled) -> None:
+    """An approved standby finished a production job, or took over in a drill, not too long ago."""
     if not standby_proof.last:
         raise NotApplicable("no secondary is approved; failover/standby-approved says so")
-    assert standby_proof.proven(limits.standby_proof), standby_proof
+    taken_over = drilled.held("failover/takeover", limits.standby_proof)
+    assert standby_proof.proven(limits.standby_proof) or taken_over, (
+        f"{standby_proof!r}; {drilled.told('failover/takeover')}"
+    )
 
 
 @verifies(
