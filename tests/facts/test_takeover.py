@@ -32,6 +32,7 @@ def killed(found: dict[str, Any]) -> dict[str, Any]:
     found["interrupted"] = [
         {**found["canary"], "conclusion": "cancelled", "steps": ["success", "cancelled", "skipped"]}
     ]
+    return found
 
 
 def test_what_the_lab_told_holds() -> None:
