@@ -15,10 +15,10 @@ BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
 WORLD = $(if $(CONTEXT),--context='$(CONTEXT)')
 
-.PHONY: help workflows look demo context doctor ci-quick ci-local nightly failover rollback drill-rollback metrics watch bundle lab-up lab-down prove recordings bench dist test test-all lint parser lock clean
+.PHONY: help workflows look demo context doctor ci-quick ci-local nightly drill-failover drill-rollback drill-serialization failover rollback metrics watch bundle lab-up lab-down prove recordings bench dist test test-all lint parser lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  with CONTEXT=name (of contexts/, or a path) and ARGS='…' for pytest"
 
 look: .venv/run ## replay a shipped recording of a bad night, on any system, without root
@@ -52,6 +52,12 @@ drill-rollback: .venv/run ## kill deploys on the rehearsal target between their 
 metrics: .venv/run ## a run of PROFILE (quick), its metrics put INTO the folder of node_exporter's textfile collector
 	@test -n "$(INTO)" || { echo "where to? make metrics INTO=/var/lib/prometheus/node-exporter" >&2; exit 4; }
 	@code=0; $(PYTEST) -q --profile '$(if $(PROFILE),$(PROFILE),quick)' $(WORLD) $(ARGS) || code=$$?; test $$code -le 1 || exit $$code; $(BIN)/python -m reports.textfile '$(INTO)'
+
+drill-failover: .venv/run ## a drill: take the primary away, and see the standby take over (HOW=…; ARGS=--plan says what it would do)
+	@$(PYTEST) --drill -k failover/takeover $(if $(HOW),--how='$(HOW)') $(WORLD) $(ARGS)
+
+drill-serialization: .venv/run ## a drill: canary deploys ask for the lock at once
+	@$(PYTEST) --drill -k serialization/waits-its-turn $(WORLD) $(ARGS)
 
 failover: .venv/run ## the failover checks alone, in an incident; no clearance
 	@$(PYTEST) -k failover $(WORLD) $(ARGS)

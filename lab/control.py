@@ -9,6 +9,7 @@ after a first gate: `.venv` is there.
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from lab import leftovers, loopback, outside, target
@@ -27,13 +28,13 @@ KEPT = ("HOME", "LANG", "XDG_CACHE_HOME")
 MESSAGE = "Adopt runner-preflight [skip ci]"
 
 
-def directory(lab: Lab) -> Path:
-    return loopback.home(lab, NAME) / "actions-runner"
+def directory(lab: Lab, name: str = NAME) -> Path:
+    return loopback.home(lab, name) / "actions-runner"
 
 
-def host(lab: Lab) -> Host:
+def host(lab: Lab, name: str = NAME) -> Host:
     """As the lab's other runners are told of; nobody logs in there."""
-    return Host(NAME, 0, "", 0, str(directory(lab)), "", "")
+    return Host(name, 0, "", 0, str(directory(lab, name)), "", "")
 
 
 def files(lab: Lab) -> dict[str, str]:
@@ -67,21 +68,26 @@ def adopt(lab: Lab, changed: dict[str, str] | None = None) -> str:
 
 def start(lab: Lab) -> None:
     """The runner registered, in place and online. What a killed call left of it goes first."""
-    if running(lab):
-        return
-    place = directory(lab)
-    stop(lab)
+    if not running(lab):
+        begin(lab, NAME, LABELS, lambda workspace: set_up(lab, workspace))
+
+
+def begin(lab: Lab, name: str, labels: tuple[str, ...], prepare: Callable[[Path], None] = lambda _: None) -> None:
+    """A runner that is a plain process of this machine, online. `prepare` gets its workspace before it starts."""
+    place = directory(lab, name)
+    stop(lab, name)
     shutil.rmtree(place.parent, ignore_errors=True)
-    known = lab.request("POST", "/_lab/runners", {"name": NAME, "labels": list(LABELS)})
-    loopback.make_agent(lab, host(lab), int(known["id"]))
+    known = lab.request("POST", "/_lab/runners", {"name": name, "labels": list(labels)})
+    loopback.make_agent(lab, host(lab, name), int(known["id"]))
     workspace = place / "_work" / REPOSITORY.rpartition("/")[2] / REPOSITORY.rpartition("/")[2]
     workspace.mkdir(parents=True)
-    set_up(lab, workspace)
+    prepare(workspace)
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     path = os.pathsep.join(filter(None, (os.environ.get("PATH", ""), "/usr/local/bin:/usr/bin:/bin")))
     environ = {**kept, "PATH": path, MARK: lab.id, "PYTHONDONTWRITEBYTECODE": "1"}
-    outside.start(lab, SERVICE, [str(place / "bin" / "Runner.Listener"), "run"], cwd=place, environ=environ)
-    lab.wait_online(NAME)
+    program = [str(place / "bin" / "Runner.Listener"), "run"]
+    outside.start(lab, f"listener-{name}", program, cwd=place, environ=environ)
+    lab.wait_online(name)
 
 
 def set_up(lab: Lab, workspace: Path) -> None:
@@ -102,12 +108,12 @@ def running(lab: Lab) -> bool:
     return outside.running(lab, SERVICE)
 
 
-def stop(lab: Lab) -> None:
+def stop(lab: Lab, name: str = NAME) -> None:
     """End the runner and what it runs, also where a killed call has not noted it."""
     found = []
     for pid in leftovers.parents():
         try:
-            if str(directory(lab)).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if str(directory(lab, name)).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
         except OSError:
             continue

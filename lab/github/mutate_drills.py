@@ -12,6 +12,7 @@ MUTATIONS: dict[str, Mutation] = {
     "rehearsal-only-primary": changes(
         TAKEOVER, r"runs-on: \$\{\{ fromJSON\([^\n]*", "runs-on: [self-hosted, prod-runner-01]"
     ),
+    "canary-for-a-stranger": changes(TAKEOVER, r"runs-on: \$\{\{ fromJSON\([^\n]*", "runs-on: [self-hosted, spare]"),
     "rehearsal-lock-missing": changes(TURNS, r"    concurrency:\n(      [^\n]*\n)+", ""),
     "deploy-waits": lock_held_by_waiting,
 }
