@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import target
+from lab.github.runs import HOSTED
 from lab.world import REPOSITORY, Lab
 from tests.whole.conftest import Checkout
 
@@ -81,7 +82,8 @@ class Actions:
 
     def job(self, job: Mapping[str, Any]) -> Ended:
         ended = Ended(job["conclusion"], job["runner_name"] or "")
-        if ended.runner:
+        # Of a job on a machine of GitHub's the lab's door knows nothing: the stand-in lets it end well at once.
+        if ended.runner and ended.runner != HOSTED[1]:
             told = self.lab.request("GET", f"/_lab/jobs/{job['id']}")
             ended.outputs, ended.log = told["outputs"], "\n".join(told["log"])
             ended.steps = {step["name"]: step["conclusion"] for step in told["steps"]}
