@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fixtures.app import App
-from fixtures.ask import Ask
+from fixtures.ask import Ask, Recorded
 from fixtures.facts.context import Context
 from fixtures.facts.registrations import choices
 from fixtures.facts.seen import Unseen
@@ -22,9 +22,11 @@ from fixtures.seen import Seen
 from fixtures.verdict import Check, Judgement, Mode, Traffic, Verdict, judge
 from tests import worlds
 from tests.checks.test_every_check import CHECKS, closure_of, outcome
+from tests.checks.test_every_check import ELSEWHERE as RECORDED_ANSWERS
 from tests.lab.standin import TOKEN, Standin
 
 RECORDED, _RUN, HOSTS, _BASE = worlds.healthy()
+RECORDED_ELSEWHERE = {source: Recorded(answers, "", "") for source, answers in RECORDED_ANSWERS.items()}
 DEADLINE = 4.0  # seconds
 
 
@@ -47,8 +49,8 @@ def world(standin: Standin, **changes: Any) -> Context:
     return replace(RECORDED, **{"github": replace(RECORDED.github, api_url=standin.url), "limits": limits, **changes})
 
 
-def seen_by(ask: Ask, run: Run) -> Seen:
-    return Seen(run, HOSTS, ask)
+def seen_by(ask: Ask, run: Run, elsewhere: Mapping[str, Ask] = RECORDED_ELSEWHERE) -> Seen:
+    return Seen(run, HOSTS, ask, elsewhere=elsewhere)
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,13 @@ def said(seen: Seen, context: Context) -> Said:
 
 LOOKED = Questions.of(NAMES).github
 """The looks that the quick checks need, as the gate finds them."""
+OF_THE_TOKEN = frozenset({"token_claims", "login_certificates"})
+"""What the gate asks itself besides: no GitHub, no host."""
 
 
 def judged(context: Context, token: str | App = TOKEN) -> tuple[Said, Looked]:
     """The whole of it, now."""
     run = Run(datetime.now(UTC).replace(microsecond=0))
     secret = Secret(token) if isinstance(token, str) else token
-    looked = look(context, (), Questions.of(LOOKED), run, secret, lambda _: None)
-    return said(seen_by(looked.seen.ask, run), context), looked
+    looked = look(context, (), Questions.of(LOOKED | OF_THE_TOKEN), run, secret, lambda _: None)
+    return said(seen_by(looked.seen.ask, run, looked.seen.elsewhere), context), looked
