@@ -39,6 +39,8 @@ def test_every_command_of_the_readme_works(lab: Checkout) -> None:
         command = command.replace("REPO=owner/name", f"REPO={REPOSITORY} ARGS=--api-url={address}")
         # A replay of a profile's recording is never exit 0.
         code = 1 if command.startswith("pytest --seen") else 0
+        # Nobody has the run of the README: the watch says so, and make turns that into its 2.
+        code = 2 if command.startswith("make watch RUN=") else code
         ran = lab.run(["sh", "-c", command], code, environ={"PREFLIGHT_GITHUB_TOKEN": token, **IN_A_RUN})
         if command.startswith("make context "):
             (drafted,) = (
