@@ -270,7 +270,7 @@ def test_files_are_the_real_ones_under_git_s_own_names(github: Standin) -> None:
     root = Path(__file__).resolve().parents[2] / "lab" / "repository"
     listing = github.get(f"{REPO}/contents/.github/workflows")
     names = {"ci.yml", "deploy-production.yml", "nightly.yml", "preflight.yml", "rollback.yml", "secret-canary.yml"}
-    names |= {"rehearsal.yml", "rehearsal-lock.yml"}
+    names |= {"rehearsal.yml", "rehearsal-lock.yml", "rehearsal-rollback.yml"}
     assert {row["name"] for row in listing} == names
     for row in listing:
         # The canaries are the project's own.
