@@ -321,7 +321,7 @@ WAYS = (
     way(
         "actions-masked",
         "The token may not read Actions any more, and GitHub says that there is nothing (404).",
-        FILES | GUARDED | NIGHTLY | CANARY | {"rollback/artifact-kept"},
+        FILES | GUARDED | NIGHTLY | CANARY | LAST_GOOD,
         kind="permission-lost",
         permission="actions",
         mask=True,

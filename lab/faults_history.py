@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lab.fault import Fault
-from lab.faults_github import CANARY, HISTORY, VARIABLES, way, world
+from lab.faults_github import CANARY, HISTORY, LAST_GOOD, VARIABLES, way, world
 
 FAULTS: tuple[Fault, ...] = (
     world(
@@ -25,6 +25,16 @@ FAULTS: tuple[Fault, ...] = (
         "secret-masking/canary-masked[prod-runner-02]",
     ),
     world("never-rehearsed", "Nobody has rolled back for as long as GitHub remembers.", "rollback/rehearsed"),
+    world("return-rehearsed", "An hour ago the rollback was walked on main, to the release that is live."),
+    world(
+        "return-undone",
+        "An hour ago the rollback returned to the release before, and by now somebody has pointed the target back.",
+        "rollback/release-on-target",
+    ),
+    replace(
+        world("return-hidden", "An hour ago a rollback returned to a release that its run's title does not name."),
+        unknown=LAST_GOOD,
+    ),
     world("deploy-failed", "One of this week's deploys failed.", "pace/success-rate"),
     replace(
         world(

@@ -221,7 +221,7 @@ def _rollback(world: World, make: RunMaker, shas: list[str]) -> Event:
         job="rollback",
         event="workflow_dispatch",
         sha=head,
-        title="Rollback",
+        title=f"Return to {head}",
         created=at,
         runner="prod-runner-01",
         seconds=95,

@@ -114,6 +114,36 @@ def never_rehearsed(world: World) -> None:
     world.deployments = [it for it in world.deployments if it.run_id not in gone]
 
 
+def _return(world: World, title: str) -> None:
+    """A rollback an hour ago, ordered on main: GitHub records its deployment under main's head, which nobody deployed."""
+    RunMaker(world, random.Random(1)).production(
+        path=ROLLBACK,
+        job="rollback",
+        event="workflow_dispatch",
+        sha=_head(world),
+        title=title,
+        created=world.now - timedelta(hours=1),
+        runner="prod-runner-01",
+        seconds=95,
+        ok=True,
+    )
+
+
+def return_rehearsed(world: World) -> None:
+    """To the release that is live: it changed nothing."""
+    _return(world, f"Return to {_deploys(world)[0].sha}")
+
+
+def return_undone(world: World) -> None:
+    """To the release before the live one, which serves all the same."""
+    _return(world, f"Return to {_deploys(world)[1].sha}")
+
+
+def return_hidden(world: World) -> None:
+    """The title is the workflow's name, as where the file has no run-name."""
+    _return(world, "Rollback")
+
+
 def deploy_failed(world: World) -> None:
     """A deploy of this week failed; older and newer ones did not."""
     run = _deploys(world)[2]
@@ -208,6 +238,9 @@ MUTATIONS: dict[str, Callable[[World], None]] = {
     "deploy-on-stranger": deploy_on_stranger,
     "standby-unproven": standby_unproven,
     "never-rehearsed": never_rehearsed,
+    "return-rehearsed": return_rehearsed,
+    "return-undone": return_undone,
+    "return-hidden": return_hidden,
     "deploy-failed": deploy_failed,
     "deploy-lost": deploy_lost,
     "slow-pickups": slow_pickups,

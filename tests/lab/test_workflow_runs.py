@@ -302,6 +302,24 @@ def test_an_artifact_is_handed_over_within_its_run_and_listed() -> None:
     assert not [it for it in hub.world.artifacts if it.run_id == other.id]
 
 
+def test_an_artifacts_name_stays_taken_in_the_runs_next_attempt() -> None:
+    """As GitHub's: a name is of the run, and an attempt is the same run."""
+    hub = hub_with(x=CHAIN)
+    run = dispatched(hub)
+    job = taken(hub, run, "a")
+    assert say(hub, job, "upload", name="widgets", zip=packed(a="1"))[0] == 201
+    assert say(hub, job, "complete", result="failure")[0] == 200
+    done(hub, run, "told")
+    done(hub, run, "watch", by=STANDBY)
+    hub.actions.rerun(run)
+    again = taken(hub, run, "a")
+    assert again.attempt == 2
+    assert say(hub, again, "upload", name="widgets", zip=packed(a="2"))[0] == 409
+    assert say(hub, again, "upload", name="widgets-2", zip=packed(a="2"))[0] == 201
+    assert say(hub, again, "upload", name="widgets", zip=packed(a="2"), overwrite=True)[0] == 201
+    assert say(hub, again, "download", name="widgets")[1]["artifacts"][0]["zip"] == packed(a="2")
+
+
 def test_a_checkout_gets_the_commits_files_and_only_its_holder_does() -> None:
     hub = hub_with(x=CHAIN)
     run = dispatched(hub)

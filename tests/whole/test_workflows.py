@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.xdist_group("workfl
 GATE, DEPLOY, ROLLBACK = "preflight / Gate", "Deploy", "Roll back"
 PRIMARY, STANDBY = "prod-runner-01", "prod-runner-02"
 SCRIPT, WORKFLOW = "scripts/release.sh", ".github/workflows/deploy-production.yml"
+RETURN, SAYS = ".github/workflows/rollback.yml", "run-name: Return to ${{ inputs.version }}"
 RELEASE = (ROOT / "lab/repository" / SCRIPT).read_text()
 # It is deployed, and turns out not to serve.
 BROKEN = RELEASE.replace("    verify)\n", "    verify)\n        false\n")
@@ -124,10 +125,30 @@ def test_a_job_that_is_run_again_does_not_take_an_old_verdict(actions: Actions) 
 
 
 def test_the_way_back_is_one_command(actions: Actions) -> None:
-    """The last one here: GitHub records a rollback under the commit that it was started on, so what is live and what is on
-    record differ afterwards, and the next gate holds."""
+    """GitHub records a rollback under the commit that it was started on: the run's title says where it returned to, and
+    the gates of the next rollback, and of the deploy after it, agree with what serves."""
     good = deployed(actions)
-    deployed(actions)
+    left = deployed(actions)
     ended = actions.run("rollback", version=good)
     assert (ended[ROLLBACK].result, ended[ROLLBACK].runner) == ("success", PRIMARY), ended[ROLLBACK].log
+    assert actions.served() == good
+    assert actions.run("rollback", version=left)[ROLLBACK].result == "success"
+    assert actions.served() == left
+    deployed(actions)
+
+
+def test_a_way_back_that_hides_its_version_is_not_guessed(actions: Actions) -> None:
+    """The last one here: it leaves a record that holds every gate."""
+    good = deployed(actions)
+    source = (ROOT / RETURN).read_text()
+    hidden = source.replace(f"{SAYS}\n", "")
+    assert hidden != source
+    actions.push("The rollback says no version [skip ci]", {RETURN: hidden})
+    deployed(actions)
+    assert actions.run("rollback", version=good)[ROLLBACK].result == "success"
+    assert actions.served() == good
+    for workflow, job, inputs in (("deploy-production", DEPLOY, {}), ("rollback", ROLLBACK, {"version": good})):
+        ended = actions.run(workflow, **inputs)
+        assert ended[GATE].result == "failure" and ended[job].result == "skipped"
+        assert "? do not " in ended[GATE].log and SAYS in ended[GATE].log, ended[GATE].log
     assert actions.served() == good
