@@ -61,7 +61,8 @@ def test_only_a_dispatch_has_an_input_to_name_a_version_by() -> None:
 
 @pytest.mark.parametrize("key", ["id", "event", "display_title"])
 def test_a_run_with_a_field_missing_is_unseen(key: str) -> None:
-    for value in ("absent", None, []):
+    spoilt: tuple[Any, ...] = ("absent", None, [])
+    for value in spoilt:
         with pytest.raises(Unseen, match=key):
             brought(**{key: value})
 
