@@ -177,7 +177,8 @@ def heal(lab: Lab, death: Death) -> None:
     for title in (f"watched: {death.name}", "busy-under-watch"):
         forget(lab, title)
     death.heal(lab)
-    shell("pkill -KILL -x Runner.Worker || true")(lab) if death.name == "disk read-only" else None
+    if death.name == "disk read-only":
+        shell("pkill -KILL -x Runner.Worker || true")(lab)
     host = lab.host(PRIMARY)
     engine_named(lab.engine).reset(lab, host, int(lab.runners()[PRIMARY]["id"]))
     lab.wait_online(PRIMARY)
@@ -217,6 +218,9 @@ def watched(lab: Lab, deaths: Sequence[Death]) -> list[Row]:
         for death in deaths:
             try:
                 row = happens(lab, death, where, reports / re.sub(r"\W+", "-", death.name))
+            except LabError as error:
+                # The lab's own trouble: the kind is not shown, and the others are.
+                row = Row(death, log=[f"lab: {error}"])
             finally:
                 heal(lab, death)
             rows.append(row)
