@@ -149,7 +149,7 @@ def test_healing_one_leaves_the_other(github: Standin) -> None:
     github.fault("admins-bypass")
     github.fault("reviewers-removed")
     github.order("DELETE", "fault/admins-bypass")
-    (environment,) = github.get(f"{REPO}/environments")["environments"]
+    environment = github.get(f"{REPO}/environments/production")
     assert not environment["can_admins_bypass"]
     assert [rule["type"] for rule in environment["protection_rules"]] == ["branch_policy"]
 
