@@ -14,6 +14,7 @@ from fixtures.facts.history import Rehearsals
 from fixtures.facts.host import Disks
 from fixtures.facts.interrupted import Interrupted
 from fixtures.facts.record import Artifacts, Record
+from fixtures.facts.returned import shown
 from fixtures.facts.returns import Returns
 from fixtures.facts.seen import NotApplicable
 from fixtures.facts.target import ReleasesKept
@@ -80,6 +81,25 @@ def test_path_alive(world: Context, workflows: Workflows, approved: tuple[Runner
     for job in jobs:
         astray = [route for route in job.routes(approved) if not any(takes(runner, route) for runner in approved)]
         assert not astray, f"{job.place} asks for {astray[0]!r}, which no approved runner wears"
+
+
+@verifies(
+    ROLLBACK,
+    "return-told",
+    severity="warns",
+    when="quick",
+    remedy="add `run-name: Return to ${{{{ inputs.{world.rollback.input} }}}}` to {world.rollback.workflow}",
+)
+def test_return_told(world: Context, workflows: Workflows) -> None:
+    """The title of a rollback's run shows the version it returns to, so that the record can be read after it."""
+    file = workflows.file(world.rollback.workflow)
+    if file is None or file.fault or "workflow_dispatch" not in file.triggers:
+        raise NotApplicable(f"no {world.rollback.workflow} can be dispatched: rollback/path-alive says more")
+    title = file.run_name
+    assert title.present, f"{file.path} has no run-name: after a return on {workflows.ref} nobody can tell what is live"
+    assert shown(title.text, world.rollback.input), (
+        f"{file.path}:{title.line} run-name {title.text!r} does not show the input {world.rollback.input!r}"
+    )
 
 
 @verifies(

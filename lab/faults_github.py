@@ -70,6 +70,7 @@ FILES = HISTORY | frozenset(
         "failover/hosted-never",
         "rollback/deploy-verifies",
         "rollback/retry-safe",
+        "rollback/return-told",
         "secret-masking/workflows-discreet",
         "secret-masking/workflows-audited",
         "secret-masking/forks-kept-out",
@@ -260,6 +261,7 @@ WORLD = (
     world("artifact-missing", "The artifact of the release before this one was deleted.", "rollback/artifact-kept"),
     world("rollback-disabled", "Someone disabled the rollback workflow.", "rollback/path-alive"),
     world("rollback-no-input", "The rollback workflow does not ask for a version any more.", "rollback/path-alive"),
+    world("rollback-untold", "The rollback workflow lost its run-name.", "rollback/return-told"),
     world("slow-deploys", "The six newest deploys took 11 to 16 minutes.", "pace/p95"),
 )
 

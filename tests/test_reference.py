@@ -109,6 +109,7 @@ MUTATIONS: dict[str, tuple[str, str, str, str]] = {
         "release.sh deploy; docker run app:latest",
         "rollback/retry-safe",
     ),
+    "a way back that says no version": (BACK, r"run-name: [^\n]*\n", "", "rollback/return-told"),
     "a way back that takes no version": (BACK, "      version:\n", "      release:\n", "rollback/path-alive"),
     "a way back that nobody can start": (
         BACK,

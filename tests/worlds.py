@@ -168,7 +168,9 @@ def deploy_file(**keys: Any) -> Workflow:
 
 def rollback_file(**keys: Any) -> Workflow:
     dispatch = {"workflow_dispatch": {"inputs": {"version": {"type": "string"}}}}
-    return workflow({"rollback": job_text(**keys)}, ROLLBACK, dispatch)
+    return workflow(
+        {"rollback": job_text(**keys)}, ROLLBACK, dispatch, **{"run-name": "Return to ${{ inputs.version }}"}
+    )
 
 
 def files(*more: Workflow, deploy: Workflow | None = None, rollback: Workflow | None = None) -> Workflows:

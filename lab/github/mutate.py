@@ -168,6 +168,10 @@ def rollback_no_input(world: World) -> None:
     push(world, ROLLBACK, r"    inputs:\n(      [^\n]*\n)+", "")
 
 
+def rollback_untold(world: World) -> None:
+    push(world, ROLLBACK, r"run-name: [^\n]*\n", "")
+
+
 def rollback_disabled(world: World) -> None:
     for workflow in world.workflows:
         if workflow.path == ROLLBACK:
@@ -293,5 +297,6 @@ MUTATIONS: dict[str, Mutation] = {
     "artifact-missing": artifact_missing,
     "rollback-disabled": rollback_disabled,
     "rollback-no-input": rollback_no_input,
+    "rollback-untold": rollback_untold,
     "slow-deploys": slow_deploys,
 }

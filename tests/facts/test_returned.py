@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.facts.returned import remedy, returned, run_of
+from fixtures.facts.returned import remedy, returned, run_of, shown
 from fixtures.facts.seen import Unseen
 from tests.worlds import NEW, OLD, deployment, record
 
@@ -65,6 +65,25 @@ def test_a_run_with_a_field_missing_is_unseen(key: str) -> None:
     for value in spoilt:
         with pytest.raises(Unseen, match=key):
             brought(**{key: value})
+
+
+@pytest.mark.parametrize(
+    ("title", "shows"),
+    [
+        ("Return to ${{ inputs.version }}", True),
+        ("${{ github.event.inputs.version }}", True),
+        ("${{ INPUTS['Version'] || github.sha }}", True),
+        ("${{ format('to {0}', inputs.version) }}", True),
+        ("Return to inputs.version", False),
+        ("${{ inputs.version-old }}", False),
+        ("${{ inputs.versions }} of ${{ inputs.ver }}", False),
+        ("${{ myinputs.version }}", False),
+        ("${{ inputs.version", False),
+        ("", False),
+    ],
+)
+def test_a_run_name_shows_the_input_or_does_not(title: str, shows: bool) -> None:
+    assert shown(title, "version") is shows
 
 
 LINK = "https://github.com/acme/widgets/actions/runs/{}/job/9"

@@ -72,6 +72,7 @@ CHANGES = {
     "artifact-missing": {"artifacts"},
     "rollback-disabled": {"workflows"},
     "rollback-no-input": {"rollback.yml", "files", "protected"},
+    "rollback-untold": {"rollback.yml", "files", "protected"},
     "slow-deploys": {"runs", "deployments", PREVIOUS},
 }
 """What each fault of the world may change among WATCHED: `runs` shows their commits, `protected` main's head, and a
