@@ -36,9 +36,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(HEALTHY, seen)
     context = (seen / "context.yml").read_text("utf-8")
     (seen / "context.yml").write_text(
-        context.replace("name: prod-runner-02", f"name: {json.dumps(SCRIPT)}").replace(
-            "by: production-owner", f"by: {json.dumps(IMAGE + BIDI)}"
-        ),
+        context.replace("name: prod-runner-02", f"name: {json.dumps(SCRIPT)}")
+        .replace("runners: [prod-runner-01, prod-runner-02]", f"runners: [prod-runner-01, {json.dumps(SCRIPT)}]")
+        .replace("by: production-owner", f"by: {json.dumps(IMAGE + BIDI)}"),
         "utf-8",
     )
     with edited(seen / "hosts" / "prod-runner-01.json") as host:
