@@ -36,7 +36,7 @@ def test_where_there_are_none_it_says_why() -> None:
 
 def test_the_page_and_the_terminal_list_them(tmp_path: Path) -> None:
     ran = gate(tmp_path, f"--seen={NIGHT}", "--profile=nightly", "-v")
-    place = ".github/workflows/rollback.yml:20 job rollback"
+    place = ".github/workflows/rollback.yml:22 job rollback"
     assert f"    {place}: it deploys to production" in ran.stdout.splitlines()
     page = read((tmp_path / "report.html").read_text("utf-8"))
     assert f"{place}: it deploys to production" in [" ".join(tag.text.split()) for tag in page.named("li")]

@@ -32,7 +32,7 @@ def kept(lab: Checkout) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
-@pytest.mark.parametrize("how", ["service-stopped", "listener-hung", "killed-mid-job"])
+@pytest.mark.parametrize("how", ["service-stopped", "listener-hung", "killed-mid-job", "host-unreachable"])
 def test_a_standby_takes_over_through_the_real_selection(drilled: Checkout, how: str) -> None:
     ran = drilled.run(["make", "drill-failover", f"HOW={how}", "CONTEXT=.lab/context.yml"], 0, SECONDS)
     (check,) = ran.verdict["checks"]

@@ -26,6 +26,7 @@ def here(lab: Checkout) -> world.Lab:
     return found
 
 
+@pytest.mark.slow
 def test_failures_of_a_runner_are_told_of_in_time(lab: Checkout, here: world.Lab) -> None:
     """Three kinds; the table says of each whether its cause is the right one and came within five minutes of lab time."""
     ran = lab.run([*TABLE, *sorted(deaths.COMMON)], code=None, seconds=400)
