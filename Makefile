@@ -93,7 +93,7 @@ dist: ## a release archive and its checksum, from a clean commit: the same commi
 	@mkdir -p dist
 	@name=runner-preflight-$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml); git -c core.autocrlf=false archive --format=tar --prefix=$$name/ HEAD | gzip -9 -n > dist/$$name.tar.gz; cd dist; sha256sum $$name.tar.gz | tee $$name.tar.gz.sha256
 
-test: .venv/dev ## the suite's own tests, in seven minutes on two cores
+test: .venv/dev ## the suite's own tests, in about ten minutes on two cores
 	@$(PYTEST) tests -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 test-all: .venv/dev lint ## all of the suite's own tests, and the proof (hours); installs what they look through
