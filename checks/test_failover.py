@@ -6,11 +6,12 @@ from datetime import date
 
 from checks.guarantees import FAILOVER, verifies
 from fixtures.facts import doors
-from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.context import Context, Runner
 from fixtures.facts.drilled import Drilled
 from fixtures.facts.equality import Equality
 from fixtures.facts.finding import settled, told
 from fixtures.facts.history import History, Proof
+from fixtures.facts.limits import Limits
 from fixtures.facts.machine import Machine, shared
 from fixtures.facts.registrations import Choice, Registrations
 from fixtures.facts.seen import NotApplicable

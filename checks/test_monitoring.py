@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from checks.guarantees import MONITORING, verifies
-from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.context import Context, Runner
+from fixtures.facts.limits import Limits
 from fixtures.facts.monitoring import Alerts, Nightly, Scrapes, late
 from fixtures.facts.routes import Routes
 

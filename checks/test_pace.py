@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from checks.guarantees import PACE, verifies
-from fixtures.facts.context import Context, Limits
+from fixtures.facts.context import Context
 from fixtures.facts.history import Rate, Waits
+from fixtures.facts.limits import Limits
 from fixtures.facts.noticed import Noticed
 from fixtures.facts.queue import Queue
 from fixtures.facts.record import Durations

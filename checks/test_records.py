@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from checks.guarantees import RECORDS, verifies
-from fixtures.facts.context import Context, Limits
+from fixtures.facts.context import Context
+from fixtures.facts.limits import Limits
 from fixtures.facts.records import Explained, Orders, Pages, Sessions, foreign, tickets
 
 

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from checks.guarantees import ROLLBACK, verifies
 from fixtures.facts import locks, steps
-from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.context import Context, Runner
 from fixtures.facts.drilled import Drilled
 from fixtures.facts.dryrun import DryRun
 from fixtures.facts.finding import settled, told
 from fixtures.facts.history import Rehearsals
 from fixtures.facts.host import Disks
 from fixtures.facts.interrupted import Interrupted
+from fixtures.facts.limits import Limits
 from fixtures.facts.record import Artifacts, Record
 from fixtures.facts.returned import shown
 from fixtures.facts.returns import Returns

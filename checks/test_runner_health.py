@@ -9,13 +9,14 @@ from fixtures.facts import rights
 from fixtures.facts.certificates import Certificates
 from fixtures.facts.connections import Connections
 from fixtures.facts.contact import Clock, Contact
-from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.context import Context, Runner
 from fixtures.facts.controls import Controls
 from fixtures.facts.diag import Diag
 from fixtures.facts.egress import Egress
 from fixtures.facts.host import Disks, Reaches
 from fixtures.facts.identity import Identity
 from fixtures.facts.installed import Installed, overdue
+from fixtures.facts.limits import Limits
 from fixtures.facts.memory import Memory
 from fixtures.facts.processes import Processes
 from fixtures.facts.registrations import Registrations

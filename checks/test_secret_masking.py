@@ -8,11 +8,12 @@ from checks.guarantees import SECRET_MASKING, verifies
 from fixtures.facts import discreet, doors
 from fixtures.facts.audited import Audited
 from fixtures.facts.canary import Canaries
-from fixtures.facts.context import Context, Limits, Runner
+from fixtures.facts.context import Context, Runner
 from fixtures.facts.credentials import Credentials
 from fixtures.facts.environment import Environment, SecretNames
 from fixtures.facts.finding import settled, told
 from fixtures.facts.joblogs import JobLogs
+from fixtures.facts.limits import Limits
 from fixtures.facts.logins import LoginCertificates
 from fixtures.facts.residue import Residue
 from fixtures.facts.seen import NotApplicable, Unseen

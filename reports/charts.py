@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from fixtures.facts.context import Limits
 from fixtures.facts.history import History, Work, nearest_rank, overlaps, waits
+from fixtures.facts.limits import Limits
 from fixtures.facts.record import spoken
 from reports.cards import MARKS
 from reports.history import WORD_OF, Past, Trends

@@ -10,18 +10,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from fixtures.ask import Answer, Ask, below
-from fixtures.facts.context import (
-    Admits,
-    Context,
-    Deploy,
-    Environment,
-    GitHub,
-    Limits,
-    Rollback,
-    Runner,
-    Selector,
-    Source,
-)
+from fixtures.facts.context import Admits, Context, Deploy, Environment, GitHub, Rollback, Runner, Selector, Source
+from fixtures.facts.limits import Limits
 from fixtures.joblogs import Logs
 from fixtures.looks import LOOKS, Run
 from fixtures.secrets import Redactor

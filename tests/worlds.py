@@ -23,11 +23,11 @@ from fixtures.facts.context import (
     Rollback,
     Runner,
     Selector,
-    Size,
     Source,
     Target,
 )
 from fixtures.facts.host import Disks, Mount
+from fixtures.facts.limits import Size
 from fixtures.facts.processes import Process, Processes
 from fixtures.facts.record import Artifact, Artifacts, Deployment, Record
 from fixtures.facts.registrations import Registration, Registrations

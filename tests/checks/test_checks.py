@@ -17,9 +17,10 @@ from checks import test_secret_masking as masking
 from checks import test_serialization as serialization
 from fixtures.facts.contact import Clock, Contact
 from fixtures.facts.context import Environment as Wanted
-from fixtures.facts.context import Failover, Limits, Size
+from fixtures.facts.context import Failover
 from fixtures.facts.environment import Environment, SecretNames
 from fixtures.facts.host import Reached, Reaches
+from fixtures.facts.limits import Limits, Size
 from fixtures.facts.processes import Processes
 from fixtures.facts.record import Durations, Flight, InFlight
 from fixtures.facts.registrations import Registrations, choices

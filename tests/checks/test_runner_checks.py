@@ -11,10 +11,10 @@ import pytest
 
 from checks import test_runner_health as health
 from fixtures.facts.connections import Connections
-from fixtures.facts.context import Limits
 from fixtures.facts.diag import Diag, Line
 from fixtures.facts.identity import Entry, Identity
 from fixtures.facts.installed import Installed
+from fixtures.facts.limits import Limits
 from fixtures.facts.registrations import Registrations
 from fixtures.facts.releases import Releases
 from fixtures.facts.seen import Unseen

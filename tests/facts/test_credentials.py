@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from fixtures.facts.context import Context, Credential, Hosts
+from fixtures.facts.context import Context
 from fixtures.facts.credentials import WHY, Credentials
 from fixtures.facts.ends import EVER, Ending, moment
+from fixtures.facts.hosts import Credential, Hosts
 from fixtures.facts.seen import NotApplicable, Output, Unseen
 from tests.facts.own import at
 from tests.shells import commands, run

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from fixtures.facts.context import Limits, Runner, Size, Target
+from fixtures.facts.context import Runner, Target
 from fixtures.facts.host import Disks, Reaches, TimeDaemons
 from fixtures.facts.hostfacts import HOST_FACTS
+from fixtures.facts.limits import Limits, Size
 from fixtures.facts.seen import HostSeen, NotApplicable, Output, Unseen
 from fixtures.facts.unit import Unit
 from tests.worlds import HEALTHY, healthy, output, runner, world

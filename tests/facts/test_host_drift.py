@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from fixtures.facts import rights
-from fixtures.facts.context import Difference, Hosts, Tool
 from fixtures.facts.controls import Controls, sudo_rights
 from fixtures.facts.egress import Answered, Egress
 from fixtures.facts.equality import Equality, Host, equality
+from fixtures.facts.hosts import Difference, Hosts, Tool
 from fixtures.facts.seen import Unseen
 from fixtures.facts.serviceenv import Hook, ServiceEnv
 from fixtures.facts.tools import Found, Tools

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.facts import rights
-from fixtures.facts.context import Hosts, JobHooks, Runner, Tool
+from fixtures.facts.context import Runner
 from fixtures.facts.hostfacts import HOST_FACTS
+from fixtures.facts.hosts import Hosts, JobHooks, Tool
 from fixtures.facts.seen import NotApplicable, Output, Unseen
 from fixtures.facts.target import TARGET_FACTS
 from tests.checks import test_every_check as every

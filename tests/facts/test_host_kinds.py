@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.facts.context import Hosts, Tool
 from fixtures.facts.hostfacts import HOST_FACTS
+from fixtures.facts.hosts import Hosts, Tool
 from fixtures.facts.seen import NotApplicable, Output, Unseen
 from fixtures.facts.serviceenv import ServiceEnv
 from fixtures.facts.tools import Tools

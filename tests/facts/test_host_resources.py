@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.facts.context import Runner, Size
+from fixtures.facts.context import Runner
+from fixtures.facts.limits import Size
 from fixtures.facts.machine import Machine, shared
 from fixtures.facts.memory import Memory
 from fixtures.facts.seen import Unseen

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.facts.context import Context, Hosts, JobHooks, Runner, Tool
+from fixtures.facts.context import Context, Runner
+from fixtures.facts.hosts import Hosts, JobHooks, Tool
 from fixtures.facts.seen import Unseen
 from fixtures.facts.serviceenv import Hook, Place, ServiceEnv, mode_lets
 from fixtures.facts.tools import Found, Tools

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.facts.context import Limits, Target
+from fixtures.facts.context import Target
 from fixtures.facts.host import Disks, Reaches, TimeDaemons
 from fixtures.facts.hostfacts import HOST_FACTS
+from fixtures.facts.limits import Limits
 from fixtures.facts.seen import Output, Unseen
 from fixtures.facts.unit import Unit
 from tests.fixtures.api import Api, api, says

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from fixtures import probe
-from fixtures.facts.context import DryRun, HostLock, Hosts, Releases, Ssh, Target, Tool
+from fixtures.facts.context import DryRun, HostLock, Releases, Ssh, Target
 from fixtures.facts.hostfacts import HOST_FACTS
+from fixtures.facts.hosts import Hosts, Tool
 from fixtures.facts.target import TARGET_FACTS
 from tests.worlds import runner, world
 

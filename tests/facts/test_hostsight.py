@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fixtures.facts import hostsight, runnerlife
-from fixtures.facts.context import Limits
+from fixtures.facts.limits import Limits
 from fixtures.facts.seen import HostSeen
 from fixtures.facts.sights import MOST_TEXT
 from tests.worlds import healthy

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.facts.context import Hosts, Ssh
+from fixtures.facts.context import Ssh
+from fixtures.facts.hosts import Hosts
 from fixtures.facts.runtime import Process, Runtime, Socket
 from fixtures.facts.seen import NotApplicable, Unseen
 from tests.facts.own import at

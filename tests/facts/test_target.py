@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.facts.context import Context, DryRun, HostLock, Releases, Size
+from fixtures.facts.context import Context, DryRun, HostLock, Releases
 from fixtures.facts.dryrun import DryRun as Tried
+from fixtures.facts.limits import Size
 from fixtures.facts.seen import NotApplicable, Output, Unseen
 from fixtures.facts.target import TARGET_FACTS, Release, ReleasesKept, asks, declared
 from fixtures.facts.target import HostLock as Lock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from fixtures.facts.context import Limits
 from fixtures.facts.history import History, Work
+from fixtures.facts.limits import Limits
 from reports.charts import HEIGHT, LEFT, RIGHT, WIDTH, Charts, Plot, charts
 from reports.history import NOTHING, Trends
 from tests.facts.test_history import history, work
