@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab import world
 from lab.copy import copy_checkout
+from lab.world import Lab
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -76,6 +79,22 @@ class Checkout:
     ) -> Ran:
         profiled = ["--profile", profile] if profile else []
         return self.run([sys.executable, "-m", "pytest", *profiled, f"--context={context}", *argv], code, seconds)
+
+
+@contextmanager
+def lab_of_its_own(place: Path) -> Iterator[tuple[Checkout, Lab]]:
+    """With a control runner, for what is pushed, ordered or deployed, which would be others' history."""
+    checkout = copied(place / "checkout")
+    checkout.lab("up")
+    try:
+        here = world.load(checkout.root)
+        assert here is not None
+        if not here.named:
+            pytest.skip(f"needs hosts of their own; this lab is {here.engine}")
+        checkout.lab("control")
+        yield checkout, here
+    finally:
+        checkout.lab("down")
 
 
 @pytest.fixture(scope="session")

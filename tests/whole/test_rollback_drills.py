@@ -14,7 +14,7 @@ import pytest
 
 from lab import rehearsal, world
 from lab.load import Load
-from tests.whole.conftest import Checkout, copied
+from tests.whole.conftest import Checkout, lab_of_its_own
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.xdist_group("rollback-drills")]
 INTERRUPTED, RETURNS = "rollback/interrupted", "rollback/returns"
@@ -22,21 +22,11 @@ INTERRUPTED, RETURNS = "rollback/interrupted", "rollback/returns"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """A lab of its own: what is deployed and ordered here would be others' history."""
-    checkout = copied(tmp_path_factory.mktemp("drills") / "checkout")
-    checkout.lab("up")
-    try:
-        here = world.load(checkout.root)
-        assert here is not None
-        if not here.named:
-            pytest.skip(f"needs hosts of their own; this lab is {here.engine}")
-        checkout.lab("control")
+    with lab_of_its_own(tmp_path_factory.mktemp("drills")) as (checkout, here):
         # A release that does not serve is met by whoever asks until it is taken back.
         context = here.context_file
         context.write_text(re.sub(r"    sick: .*\n", "", context.read_text()))
         yield checkout
-    finally:
-        checkout.lab("down")
 
 
 def live(checkout: Checkout) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import control, target, world
+from lab import control, target
 from tests.whole.actions import Actions
-from tests.whole.conftest import ROOT, copied
+from tests.whole.conftest import ROOT, lab_of_its_own
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.xdist_group("workflows")]
 GATE, DEPLOY, ROLLBACK = "preflight / Gate", "Deploy", "Roll back"
@@ -23,18 +23,8 @@ assert BROKEN != RELEASE
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Actions]:
-    """A lab of its own: what is pushed and deployed here would be others' history."""
-    checkout = copied(tmp_path_factory.mktemp("workflows") / "checkout")
-    checkout.lab("up")
-    try:
-        here = world.load(checkout.root)
-        assert here is not None
-        if not here.named:
-            pytest.skip(f"needs hosts of their own; this lab is {here.engine}")
-        checkout.lab("control")
+    with lab_of_its_own(tmp_path_factory.mktemp("workflows")) as (checkout, here):
         yield Actions(checkout, here)
-    finally:
-        checkout.lab("down")
 
 
 @pytest.fixture
