@@ -128,7 +128,7 @@ class TestConnections:
         (home / ".env").write_text("LANG=C\nhttps_proxy=http://me:hunter2@proxy.example.com:3128\nno_proxy=x\n")
         of = runner(directory=str(home))
         said = run(["sh"], "connections", of)
-        assert Connections.parse(said, of).ports == (3128, 443)
+        assert Connections.parse(said, of).ports == (443, 3128)
         assert "hunter2" not in said.out + said.err
 
     def test_where_nobody_listens_nobody_waits(self, sh: list[str], home: Path) -> None:
