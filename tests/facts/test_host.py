@@ -313,7 +313,7 @@ def test_a_plain_process_has_no_unit() -> None:
         ("", "", 90, "cannot be entered"),
         ("", "", 91, ".service cannot be read"),
         ("", "", 92, "there is no systemctl"),
-        ("", "", 93, "systemctl did not answer"),
+        ("", "", 96, "systemctl did not answer"),
         ("relaunches 0", "journal blind", 0, "its journal is hidden from this user"),
         ("relaunches 0\n", "", 0, "journalctl gave no answer"),
         ("runsvc=526 755\n", "", 0, "stat gave no answer for runsvc.sh"),

@@ -124,7 +124,9 @@ def test_kills_are_read_from_the_journals(sh: list[str], tmp_path: Any) -> None:
    echo "r.service: Failed with result 'oom-kill'." ;;
 esac"""
     usual = ("sh", "awk", "sed", "tr", "cat", "nproc", "grep", "dirname")
-    path = commands(tmp_path / "bin", *usual, systemctl="echo 1000000", journalctl=journal)
+    path = commands(
+        tmp_path / "bin", *usual, systemctl="echo ActiveEnterTimestampMonotonic=1000000", journalctl=journal
+    )
     of = runner(directory=str(tmp_path / "runner"))
     told = Memory.parse(run(sh, "memory", of, path=path), of)
     assert told.logged == 2
