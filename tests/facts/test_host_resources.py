@@ -117,12 +117,12 @@ def test_memory_of_this_machine(sh: list[str], tmp_path: Any) -> None:
 def test_kills_are_read_from_the_journals(sh: list[str], tmp_path: Any) -> None:
     (tmp_path / "runner").mkdir()
     (tmp_path / "runner" / ".service").write_text("r.service\n")
-    journal = """case $* in
-*-k*) echo 'oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/system.slice/r.service,task=cc1plus,pid=7,uid=1001'
-      echo 'oom-kill:constraint=CONSTRAINT_NONE,task_memcg=/system.slice/other.service,task=x' ;;
-*) echo 'r.service: A process of this unit has been killed by the OOM killer.'
-   echo "r.service: Failed with result 'oom-kill'." ;;
-esac"""
+    journal = """case $* in *' _PID=1 UNIT=r.service + _TRANSPORT=kernel') ;; *) exit 1 ;; esac
+echo 'oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/system.slice/r.service,task=cc1plus,pid=7,uid=1001'
+echo 'oom-kill:constraint=CONSTRAINT_NONE,task_memcg=/system.slice/other.service,task=x'
+echo 'r.service: A process of this unit has been killed by the OOM killer.'
+echo "r.service: Failed with result 'oom-kill'."
+"""
     usual = ("sh", "awk", "sed", "tr", "cat", "nproc", "grep", "dirname")
     path = commands(
         tmp_path / "bin", *usual, systemctl="echo ActiveEnterTimestampMonotonic=1000000", journalctl=journal
