@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -31,6 +32,7 @@ SHELLS = [
 def applets() -> str:
     """A directory with busybox's commands, as Alpine's /bin is: its own ps, df, stat, grep and awk, not GNU's."""
     place = tempfile.mkdtemp(prefix="applets-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
     subprocess.run([shutil.which("busybox") or "busybox", "--install", "-s", place], check=True)
     return place
 
