@@ -62,7 +62,7 @@ def test_a_unit_that_is_not_shown_is_unknown(name: str, sh: list[str], home: Pat
 def test_what_was_told_before_is_not_asked_again(name: str, sh: list[str], home: Path, tmp_path: Path) -> None:
     of = runner(directory=str(home))
     path = commands(tmp_path / "bin", *USUAL, systemctl=f"touch {tmp_path}/asked", journalctl=":", curl=":")
-    said = run(sh, name, of, path=path, **{FIRST: TOLD})
+    said = run(sh, name, of, path=path, PREFLIGHT_FIRST=TOLD)
     assert said.code == 0, said
     assert not (tmp_path / "asked").exists()
 
@@ -87,7 +87,9 @@ def test_the_first_question_names_every_property(sh: list[str], home: Path, tmp_
 def test_a_unit_tells_its_own_properties_alone(sh: list[str], home: Path, tmp_path: Path) -> None:
     of = runner(directory=str(home))
     told = "ActiveState=active\nEnvironment=TOKEN=s3cret\nWorkingDirectory=/\nLoadState=loaded"
-    said = run(sh, "unit", of, path=commands(tmp_path / "bin", *USUAL, systemctl=":", journalctl=":"), **{FIRST: told})
+    said = run(
+        sh, "unit", of, path=commands(tmp_path / "bin", *USUAL, systemctl=":", journalctl=":"), PREFLIGHT_FIRST=told
+    )
     assert "s3cret" not in said.out
     assert "ActiveState=active\nSubState=\n" in said.out
     assert Unit.parse(said, of).name == UNIT
