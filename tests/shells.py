@@ -65,7 +65,8 @@ def run(sh: list[str], fact: str, of: Runner, context: Context | None = None, pa
 def commands(place: Path, *names: str, **scripts: str) -> str:
     """A PATH with these of the machine's commands, and these made here: nothing else is installed."""
     place.mkdir()
-    for name in names:
+    # What is made here must not be written through a link to what is installed
+    for name in {*names} - {name.replace("_", "-") for name in scripts}:
         if found := shutil.which(name):
             (place / name).symlink_to(found)
     for name, text in scripts.items():

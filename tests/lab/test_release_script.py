@@ -83,7 +83,7 @@ class Machine:
         version = words[1] if len(words) > 1 else ""
         # Whoever starts the tests with nohup has them ignore a hang-up, and a shell cannot trap what it was born to ignore.
         return subprocess.Popen(
-            ["env", "--default-signal=HUP,INT,TERM", shutil.which(self.sh[0]) or self.sh[0], *self.sh[1:], release.SCRIPT, *words],
+            ["/usr/bin/env", "--default-signal=HUP,INT,TERM", shutil.which(self.sh[0]) or self.sh[0], *self.sh[1:], release.SCRIPT, *words],
             env=self.environ(RELEASE_ARTIFACT=str(self.artifacts / f"{version}.tar.gz")) | env, cwd=self.artifacts,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
