@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
+from dataclasses import replace
 
 import pytest
 
 from lab import bench
-from lab.bench import BARE, CONTROL, GATE, PARAMIKO, Goal, Row
+from lab.bench import APART, BARE, CONTROL, GATE, PARAMIKO, Goal, Row
 from lab.world import Lab
 
 
@@ -34,6 +35,13 @@ def test_the_goals_are_of_the_medians_at_40_ms() -> None:
         "10 hosts: testinfra, paramiko / gate": (25.0, False),
     }
     assert bench.goals(ROWS[:2]) == []
+
+
+def test_hosts_of_their_own_are_a_goal_beside_it() -> None:
+    apart = replace(ROWS[3], took=ROWS[3].took | {APART: [1.5]}, apart=0.3)
+    found = {goal.text: (round(goal.value, 2), goal.met) for goal in bench.goals([*ROWS[:3], apart])}
+    assert found["the same, hosts of their own"] == (1.5, True)
+    assert "takes the 0.30 s that this took, the gate took 1.50 s" in bench.machines(apart)
 
 
 def test_what_was_not_measured_meets_no_goal() -> None:
