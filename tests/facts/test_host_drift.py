@@ -37,6 +37,15 @@ def test_this_machine_item_by_item(sh: list[str], home: Path) -> None:
         told.of("sudo")
 
 
+def test_a_host_whose_users_cannot_be_read_has_not_none(sh: list[str], home: Path, tmp_path: Path) -> None:
+    failing = commands(tmp_path / "bin", awk="exit 2")
+    of = at(home)
+    told = Controls.parse(run(sh, "controls", of, path=f"{failing}{os.pathsep}{os.environ['PATH']}"), of)
+    for kind in ("user", "group"):
+        with pytest.raises(Unseen, match=f"{kind}: /etc/passwd or /etc/group cannot be read"):
+            told.of(kind)
+
+
 def test_nothing_is_asked_as_root_where_the_context_does_not_allow_it(
     sh: list[str], home: Path, tmp_path: Path
 ) -> None:
