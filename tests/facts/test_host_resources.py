@@ -119,7 +119,7 @@ def test_kills_are_read_from_the_journals(sh: list[str], tmp_path: Any) -> None:
     (tmp_path / "runner" / ".service").write_text("r.service\n")
     journal = """case $* in *' _PID=1 UNIT=r.service + _TRANSPORT=kernel') ;; *) exit 1 ;; esac
 echo 'oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/system.slice/r.service,task=cc1plus,pid=7,uid=1001'
-echo 'oom-kill:constraint=CONSTRAINT_NONE,task_memcg=/system.slice/other.service,task=x'
+for n in 1 2 3; do echo "oom-kill:constraint=CONSTRAINT_NONE,task_memcg=/system.slice/other$n.service,task=x"; done
 echo 'r.service: A process of this unit has been killed by the OOM killer.'
 echo "r.service: Failed with result 'oom-kill'."
 """
@@ -131,6 +131,24 @@ echo "r.service: Failed with result 'oom-kill'."
     told = Memory.parse(run(sh, "memory", of, path=path), of)
     assert told.logged == 2
     assert told.killed(DAY) == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Hint: You are currently not seeing messages from other users and the system.",
+        "No journal files were opened due to insufficient permissions.",
+    ],
+)
+def test_a_journal_that_nobody_may_read_is_not_one_without_kills(sh: list[str], tmp_path: Any, said: str) -> None:
+    (tmp_path / "runner").mkdir()
+    (tmp_path / "runner" / ".service").write_text("r.service\n")
+    usual = ("sh", "awk", "sed", "tr", "cat", "nproc", "grep")
+    shown = "echo ActiveEnterTimestampMonotonic=1000000"
+    path = commands(tmp_path / "bin", *usual, systemctl=shown, journalctl=f"echo '{said}' >&2")
+    of = runner(directory=str(tmp_path / "runner"))
+    with pytest.raises(Unseen, match="its journal is hidden"):
+        Memory.parse(run(sh, "memory", of, path=path), of)
 
 
 UPKEEP = "uptime 864000\nunits\n"
